@@ -1,0 +1,60 @@
+# `make` alone prints what there is. Every target makes its own .venv with the Python at hand.
+PYTHON ?= python3
+VENV   := .venv/bin/python
+LAB    := experiments/03-matmul-perf/bench.py
+ROOF   := experiments/01-roofline/roofline.py
+
+# One thread, set before anything starts, as the lab asks.
+export OMP_NUM_THREADS := 1
+export OPENBLAS_NUM_THREADS := 1
+export MKL_NUM_THREADS := 1
+export VECLIB_MAXIMUM_THREADS := 1
+
+.PHONY: help bench quick roofline redraw test lint clean
+
+help:
+	@echo 'make bench     measure the lab in full (about half an hour; a first complete set in a minute)'
+	@echo 'make quick     the first minute of it'
+	@echo 'make roofline  measure what one core of this machine can do'
+	@echo 'make redraw    draw the figures and render the pages again, from the records'
+	@echo 'make test      run the tests'
+	@echo 'make lint      check style and types'
+	@echo 'make clean     remove the environment, caches and what resuming needs'
+
+bench: .venv/run
+	@$(VENV) $(LAB) $(ARGS)
+
+quick: .venv/run
+	@$(VENV) $(LAB) --quick $(ARGS)
+
+roofline: .venv/run
+	@$(VENV) $(ROOF) $(ARGS)
+
+redraw: .venv/run
+	@$(VENV) $(ROOF) --redraw
+	@$(VENV) $(LAB) --redraw
+
+test: .venv/dev
+	@$(VENV) -m pytest $(ARGS)
+
+lint: .venv/dev
+	@$(VENV) -m ruff check .
+	@$(VENV) -m ruff format --check .
+	@$(VENV) -m mypy
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis experiments/*/.state
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/run: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "This needs Python 3.11 or newer: name one with 'make PYTHON=python3.12 ...'" >&2; exit 2; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "This Python has no venv: install it (on Debian: apt install python3-venv) and run make again" >&2; exit 2; }
+	@$(PYTHON) -m venv .venv
+	@$(VENV) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/dev: .venv/run requirements-dev.txt
+	@$(VENV) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,185 @@
+"""Record, draw and explain: the four artifacts are made beside the old ones and replace them together.
+
+Drawing runs in a process of its own, so that the measuring process holds NumPy and nothing that draws.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reduction import as_rate, rates, reduce_results
+
+from labkit import pages, provenance, records, store, threads
+from labkit.console import INTERRUPTED, duration
+from labkit.errors import LabError
+from labkit.records import Harness, Manifest, Results
+
+if TYPE_CHECKING:
+    from experiment import Experiment
+
+    from labkit.session import Session
+
+LAB = Path(__file__).resolve().parent
+RESULTS, MANIFEST, FIGURE, PAGE = "results.json", "manifest.json", "perf.png", "README.md"
+# The repository's own front page shows this experiment's figures; it is only rewritten with the lab's own set.
+FRONT_PAGE, FRONT_PAGE_TARGET = "front-page.md", "../../README.md"
+# A first set must stand within 60 s of starting: it is due by then even if the first pass is not done.
+FIRST_SET_SECONDS = 45.0
+# Refreshing the set may take this portion of the run.
+DRAWING_PORTION = 0.01
+
+
+def publish(output: Path, results: Results, manifest: Manifest) -> None:
+    """Make and put in place results.json, perf.png, README.md and manifest.json with their digests."""
+    with store.staging(output) as stage:
+        store.write_atomically(stage / RESULTS, records.encode(results))
+        store.write_atomically(stage / MANIFEST, records.encode(manifest))
+        _draw(stage)
+        manifest.outputs = {name: store.digest((stage / name).read_bytes()) for name in (RESULTS, FIGURE, PAGE)}
+        store.write_atomically(stage / MANIFEST, records.encode(manifest))
+        targets = {name: name for name in (RESULTS, FIGURE, PAGE, MANIFEST)}
+        if output.resolve() == LAB:
+            targets[FRONT_PAGE] = FRONT_PAGE_TARGET
+        store.publish(stage, output, targets)
+
+
+def _draw(stage: Path) -> None:
+    """Draw and render from the records in the stage; deaf to the terminal's Ctrl-C, which is ours to take."""
+    done = subprocess.run(
+        [sys.executable, str(LAB / "explain.py"), str(stage)],
+        capture_output=True, text=True, check=False, start_new_session=True,
+    )  # fmt: skip
+    if done.returncode:
+        why = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise LabError(f"the figure and the page could not be made: {why}")
+
+
+def redraw_artifacts(output: Path) -> int:
+    """Draw and render again from results.json and manifest.json; nothing is measured."""
+    store.settle(output)
+    results = records.read(output / RESULTS, Results)
+    manifest = records.read(output / MANIFEST, Manifest)
+    publish(output, results, manifest)
+    print(f"Drawn again from {RESULTS}: {FIGURE} and {PAGE}")
+    return 0
+
+
+class Publisher:
+    """Keeps the artifacts current during a run, at a bounded cost, and says how the run ended."""
+
+    def __init__(self, experiment: "Experiment") -> None:
+        self.experiment = experiment
+        self.published_at: float | None = None  # the run's wall time, s
+        self.cost = 0.0  # s, of the last set
+        self.shown_at = 0.0
+
+    def __call__(self, session: "Session") -> None:
+        """Called between repetitions: fill the table, and publish when a set is due."""
+        now = session.wall_seconds
+        if now - self.shown_at > 1.0:
+            self._fill_table()
+            self.shown_at = now
+        if self._due(session, now):
+            self.publish()
+
+    def _due(self, session: "Session", now: float) -> bool:
+        if self.published_at is None:
+            seen = all(cell.workload.repetitions for cell in session.first_pass_cells)
+            return session.first_pass_done or (seen and now - session.earlier_seconds > FIRST_SET_SECONDS)
+        return now - self.published_at > self.cost / DRAWING_PORTION
+
+    def publish(self) -> Results:
+        """Reduce what has been measured and replace the artifacts."""
+        e, session = self.experiment, self.experiment.session
+        assert session and e.agreement and e.roof
+        before = session.wall_seconds
+        wall, calls = session.wall_seconds, session.call_seconds
+        results = reduce_results(
+            request=e.request,
+            protocol={"seed": e.seed, "block_size": e.block_size},
+            short_name=e.hardware.short_name,
+            agreement=e.agreement,
+            roofline=e.roof,
+            workloads=[cell.workload for cell in e.cells if cell.workload.method in e.request.methods],
+            sentinel=e.sentinel,
+            embedding=e.embedding,
+            complete=session.complete,
+            harness=Harness(
+                wall_seconds=wall, call_seconds=calls, roof_seconds=e.roof_seconds,
+                share=(wall - calls) / wall, sessions=session.sessions,
+            ),  # fmt: skip
+        )
+        e.blas.threads = threads.effective_threads()
+        config = {**e.request.as_config(), "warnings": e.warnings()}
+        manifest = provenance.manifest("03-matmul-perf", e.seed, config, e.hardware, e.blas, e.git)
+        publish(e.output, results, manifest)
+        self.published_at = session.wall_seconds
+        self.cost = self.published_at - before
+        return results
+
+    def interrupted(self) -> int:
+        """Ctrl-C: leave what was measured, say how to go on. Exit status 130."""
+        e = self.experiment
+        e.screen.stop()
+        session = e.session
+        taken = sum(len(cell.workload.repetitions) for cell in e.cells)
+        if session is None or not e.sentinel.repetitions or not taken:
+            e.screen.say("Stopped before anything was measured.")
+            return INTERRUPTED
+        self.publish()
+        left = duration(session.remaining_seconds)
+        e.screen.say(f"Stopped with {taken} repetitions measured and about {left} to go: the same command goes on from here.")
+        return INTERRUPTED
+
+    def finished(self) -> int:
+        """The last set, the headline, and where the files are."""
+        e = self.experiment
+        session = e.session
+        assert session
+        results = self.publish()
+        session.journal.finish()
+        self._fill_table()
+        say = e.screen.say
+        say("")
+        for row in results.sanity:
+            expected = " to ".join(pages.flops(bound) for bound in row.expected)
+            say(f"{row.method} at N={row.n}: {pages.flops(row.measured)}, {row.verdict} {expected}: {row.because}")
+        say("")
+        for line in headline(results):
+            say(line)
+        say(f"Harness: {pages.percent(results.harness.share)} of {duration(results.harness.wall_seconds)} beyond the calls.")
+        say(f"Files: {', '.join((RESULTS, FIGURE, PAGE, MANIFEST))} in {_shown(e.output)}")
+        return 0
+
+    def _fill_table(self) -> None:
+        for cell in self.experiment.cells:
+            w = cell.workload
+            if w.method in self.experiment.request.methods and w.repetitions:
+                rate = as_rate(rates(w, w.flops))
+                text = pages.flops(rate.median).removesuffix("LOPS")
+                line = f"{w.method:>8} N={w.n:<5} {pages.flops(rate.median):>12} ({pages.spread(rate)}, {len(w.repetitions)} repetitions)"
+                self.experiment.screen.cell(w.method, str(w.n), text, line if cell.measured else None)
+
+
+def headline(results: Results) -> list[str]:
+    """The answer in a line or two."""
+    lines = []
+    if results.speedup:
+        s = results.speedup
+        how = " (naive extrapolated)" if s.extrapolated else ""
+        lines.append(f"np.matmul is {pages.significant(s.factor)} times as fast as the same loop in Python at N={s.n}{how}.")
+    matmul = max((c for c in results.cells if c.method == "matmul"), key=lambda c: c.n, default=None)
+    if matmul:
+        lines.append(
+            f"It reaches {pages.percent(matmul.roof.share)} of this core's measured peak of {pages.flops(results.roof.peak_gflops)}."
+        )
+    return lines
+
+
+def _shown(folder: Path) -> str:
+    """A folder as the user would type it from here."""
+    try:
+        return str(folder.resolve().relative_to(Path.cwd())) or "."
+    except ValueError:
+        return str(folder)

@@ -1,0 +1,127 @@
+"""perf.png: GFLOPS over N for each method, under the measured roof. A function of the record alone."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from labkit import figures, pages
+from labkit.figures import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, YELLOW
+from labkit.records import Cell, Results, Roof
+from labkit.roof import NO_REUSE_INTENSITY, compulsory_intensity
+
+# Colour and marker both tell the methods apart.
+LOOKS = {
+    "matmul": (BLUE, "o", "np.matmul"),
+    "einsum": (GREEN, "s", "einsum"),
+    "einsum_optimized": (SKY, "P", "einsum, optimize=True"),
+    "blocked": (VERMILION, "^", "blocked"),
+    "naive": (PURPLE, "v", "naive"),
+    "blocked_32": (ORANGE, "<", "blocked, 32"),
+    "blocked_128": (YELLOW, ">", "blocked, 128"),
+}
+ROOF_TOP = 2.2  # the axis ends this far above the peak, so that its label has room
+
+
+def title(results: Results) -> str:
+    """The figure's title."""
+    return f"Matmul performance on {results.short_name}, fp32, single-threaded"
+
+
+def draw(results: Results) -> bytes:
+    """The figure as a PNG; its curves and its roof stand in the file's metadata as JSON."""
+    figure, axes = figures.new_figure()
+    roof, sizes = results.roof, sorted({cell.n for cell in results.cells})
+    rates = [rate for cell in results.cells for rate in (cell.gflops.low, cell.gflops.high)]
+    floor = min([*rates, NO_REUSE_INTENSITY * roof.dram_gbs]) / 2.5
+    left = min(sizes[0], max(roof.crossover_n, sizes[0] / 16)) / 1.6
+    axes.set(xscale="log", yscale="log", xlabel="N (matrices are N × N)", ylabel="GFLOPS")
+    axes.set_xlim(left, sizes[-1] * 1.12)
+    axes.set_ylim(floor, max([roof.peak_gflops, *rates]) * ROOF_TOP)
+    axes.xaxis.set_major_locator(FixedLocator(sizes))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda n, _: f"{n:.0f}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+    axes.set_title(title(results), loc="left", pad=12)
+    _draw_roof(axes, roof, left, sizes[-1])
+    labels = []
+    for method, (colour, marker, name) in LOOKS.items():
+        cells = [cell for cell in results.cells if cell.method == method]
+        if cells:
+            _draw_curve(axes, cells, colour, marker)
+            last = cells[-1]
+            labels.append((last.n, last.gflops.median, f"{name}  {pages.flops(last.gflops.median, 3)}", colour))
+    figures.label_ends(figure, axes, labels)
+    _explain_markers(axes, results)
+    return figures.png(figure, title(results), embedded_data(results))
+
+
+def _draw_curve(axes: Axes, cells: list[Cell], colour: str, marker: str) -> None:
+    """A method's rates with their intervals; hollow and dashed where extrapolated."""
+    n = np.array([cell.n for cell in cells])
+    y = np.array([cell.gflops.median for cell in cells])
+    errors = [y - [cell.gflops.low for cell in cells], [cell.gflops.high for cell in cells] - y]
+    for left, right in zip(cells, cells[1:], strict=False):
+        dashed = left.extrapolated or right.extrapolated
+        axes.plot(
+            [left.n, right.n], [left.gflops.median, right.gflops.median],
+            color=colour, lw=1.8, ls=(0, (3, 2)) if dashed else "-", zorder=3,
+        )  # fmt: skip
+    axes.errorbar(n, y, yerr=errors, fmt="none", ecolor=colour, elinewidth=1.4, capsize=4, zorder=4)
+    for cell in cells:
+        face = "white" if cell.extrapolated else colour
+        axes.plot(cell.n, cell.gflops.median, marker, color=colour, mfc=face, ms=7, mew=1.6, zorder=5)
+
+
+def _draw_roof(axes: Axes, roof: Roof, left: float, right: float) -> None:
+    """The peak, the ceiling that memory sets with compulsory traffic, and the one without any reuse."""
+    axes.axhline(roof.peak_gflops, color=BLACK, lw=2.0, zorder=2)
+    axes.annotate(
+        f"measured fp32 peak of one core: {pages.flops(roof.peak_gflops)}",
+        (right, roof.peak_gflops), xytext=(0, 5), textcoords="offset points", ha="right", color=BLACK, fontsize=10.5,
+    )  # fmt: skip
+    n = np.array([left, max(roof.crossover_n, left)])
+    ceiling = np.array([compulsory_intensity(x) for x in n]) * roof.dram_gbs
+    axes.plot(n, ceiling, color=BLACK, lw=2.0, zorder=2)
+    if roof.crossover_n > left:
+        axes.plot(roof.crossover_n, roof.peak_gflops, "D", color=BLACK, ms=6, zorder=6)
+        axes.annotate(
+            f"memory ceiling, {pages.significant(roof.dram_gbs)} GB/s × N/6,\n"
+            f"meets the peak at N* = {roof.crossover_n:.0f}",
+            (roof.crossover_n, roof.peak_gflops), xytext=(-4, -92), textcoords="offset points", fontsize=10,
+            color=BLACK, va="top", ha="left", arrowprops={"arrowstyle": "-", "color": GREY, "lw": 0.8},
+        )  # fmt: skip
+    flat = NO_REUSE_INTENSITY * roof.dram_gbs
+    axes.axhline(flat, color=GREY, lw=1.4, ls=(0, (5, 3)), zorder=2)
+    axes.annotate(
+        f"memory ceiling without reuse (0.25 flop a byte): {pages.flops(flat)}",
+        (right, flat), xytext=(0, -5), textcoords="offset points", ha="right", va="top", fontsize=10, color=GREY,
+    )  # fmt: skip
+
+
+def _explain_markers(axes: Axes, results: Results) -> None:
+    """One line below the axis that says what a bar, a hollow marker and a noisy cell mean."""
+    words = ["bars: 95 % intervals of the median (range below 6 repetitions)"]
+    if any(cell.extrapolated for cell in results.cells):
+        words.append("hollow, dashed: extrapolated by the cube law")
+    if any(cell.noisy for cell in results.cells):
+        words.append("some cells are noisy: see the page")
+    if results.status == "partial":
+        words.append("partial run")
+    axes.annotate(
+        ";  ".join(words), (0, 0), xycoords="axes fraction", xytext=(0, -46), textcoords="offset points",
+        fontsize=9.5, color=GREY, annotation_clip=False,
+    )  # fmt: skip
+
+
+def embedded_data(results: Results) -> dict[str, object]:
+    """What the figure shows, to be read back from the file."""
+    curves: dict[str, list[dict[str, object]]] = {}
+    for cell in results.cells:
+        point = {"n": cell.n, "gflops": cell.gflops.median, "low": cell.gflops.low, "high": cell.gflops.high}
+        curves.setdefault(cell.method, []).append({**point, "extrapolated": cell.extrapolated})
+    roof = {
+        "peak_gflops": results.roof.peak_gflops,
+        "dram_gbs": results.roof.dram_gbs,
+        "crossover_n": results.roof.crossover_n,
+    }
+    return {"title": title(results), "curves": curves, "roof": roof}

@@ -1,0 +1,76 @@
+"""Where the lab gets its roof from: this checkout's own record for this machine, or a measurement now."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from labkit import records, store
+from labkit.errors import LabError
+from labkit.records import MachineIdentity, Roofline
+
+ROOFLINE = Path(__file__).resolve().parents[1] / "01-roofline"
+RECORD = "kernels.json"
+# Written by roofline.py in its .state/: the digest of the record that this checkout itself measured.
+MARKER = "measured"
+
+
+def obtain(identity: MachineIdentity, output: Path, say: Callable[[str], None]) -> Roofline:
+    """The roof of this machine. Measured by a process of its own if this checkout has no record of it.
+
+    A LabError if the record cannot be read or the measurement fails.
+    """
+    folder = ROOFLINE if _writable(ROOFLINE) else output / "roofline"
+    path = folder / RECORD
+    if not path.exists():
+        say("There is no record of this machine's roof: measuring it.")
+    else:
+        try:
+            record = records.read(path, Roofline)
+        except LabError as error:
+            raise LabError(f"{error}; delete it, or measure anew with 'make roofline'") from None
+        if record.machine != identity:
+            say(f"The roof on record is another machine's ({_difference(record.machine, identity)}): measuring this one's.")
+        elif not measured_here(folder):
+            say("This checkout has not measured the roof itself yet: measuring it.")
+        else:
+            return record
+    return _measure(folder, identity)
+
+
+def measured_here(folder: Path) -> bool:
+    """Whether the record was measured by this checkout, rather than came with it."""
+    try:
+        return (folder / store.STATE / MARKER).read_text() == store.digest((folder / RECORD).read_bytes())
+    except OSError:
+        return False
+
+
+def _measure(folder: Path, identity: MachineIdentity) -> Roofline:
+    command = [sys.executable, str(ROOFLINE / "roofline.py"), "--output", str(folder)]
+    status = subprocess.run(command, check=False).returncode
+    if status == 130 or status < 0:
+        raise KeyboardInterrupt
+    if status:
+        raise LabError("the roof could not be measured, as said above: mend that, or try 'make roofline' by itself")
+    record = records.read(folder / RECORD, Roofline)
+    if record.machine != identity:
+        raise LabError(f"the roof was measured on another machine ({_difference(record.machine, identity)})")
+    return record
+
+
+def _difference(there: MachineIdentity, here: MachineIdentity) -> str:
+    """What differs, in the words of the record."""
+    for name in ("cpu", "blas", "numpy", "microarchitecture"):
+        if getattr(there, name) != getattr(here, name):
+            return f"{name} {getattr(there, name)}"
+    return "caches or instruction sets differ"
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        (folder / store.STATE).mkdir(exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)

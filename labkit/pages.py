@@ -1,0 +1,76 @@
+"""README pages rendered from records, and how a number is written in one."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from labkit.records import Rate
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """A number to so many significant digits, without an exponent: 0.00604, 101, 16,700."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    scale = 10 ** (math.floor(math.log10(abs(value))) - digits + 1)
+    return f"{round(value / scale) * scale:,.{decimals}f}" if scale >= 1 else f"{value:,.{decimals}f}"
+
+
+def _scaled(value: float, units: list[tuple[float, str]], digits: int) -> str:
+    factor, unit = next(((f, u) for f, u in units if abs(value) >= f), units[-1])
+    return f"{significant(value / factor, digits)} {unit}"
+
+
+def flops(gflops: float, digits: int = 3) -> str:
+    """A rate given in GFLOPS, in the unit that suits it."""
+    return _scaled(gflops, [(1.0, "GFLOPS"), (1e-3, "MFLOPS"), (1e-6, "kFLOPS")], digits)
+
+
+def seconds(value: float, digits: int = 3) -> str:
+    """A time given in seconds, in the unit that suits it."""
+    return _scaled(value, [(1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")], digits)
+
+
+def bytes_(value: float) -> str:
+    """A size in bytes: 32 KiB, 1 MiB."""
+    factor, unit = next((f, u) for f, u in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B")) if value >= f)
+    return f"{value / factor:.3g} {unit}"
+
+
+def percent(share: float, digits: int = 2) -> str:
+    """A share as a percentage: 0.912 is `91 %`."""
+    return f"{significant(100 * share, digits)} %"
+
+
+def spread(rate: Rate) -> str:
+    """An interval of a rate, in the unit of its median."""
+    for factor, unit in ((1.0, "GFLOPS"), (1e-3, "MFLOPS"), (1e-6, "kFLOPS")):
+        if rate.median >= factor:
+            break
+    return f"{significant(rate.low / factor)} to {significant(rate.high / factor)} {unit}"
+
+
+FILTERS = {
+    "sig": significant,
+    "flops": flops,
+    "seconds": seconds,
+    "bytes": bytes_,
+    "percent": percent,
+    "spread": spread,
+}
+
+
+def render(template: Path, **records: Any) -> str:
+    """A page from its template and its records; a name that the template does not know is an error."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(template.parent),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 (Markdown, from our own records)
+    )
+    environment.filters.update(FILTERS)
+    return environment.get_template(template.name).render(**records)
