@@ -14,20 +14,12 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from labkit.errors import LabError, os_error
+from labkit.pages import duration
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 # The screen is drawn between repetitions only, by the measuring thread: a thread of its own would take
 # the interpreter away from what is being timed.
 REFRESH_SECONDS = 1.0
-
-def duration(seconds: float) -> str:
-    """A duration as people say it: 8 s, 4 min 10 s, 1 h 05 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
 class Screen:

@@ -17,13 +17,20 @@ BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, YELLOW, BLACK = (
 )  # fmt: skip
 GREY = "#666666"
 # Text needs more contrast with white (4.5 to 1) than a thick line does.
-_INK = {ORANGE: "#8A5F00", GREEN: "#007A59", VERMILION: "#B04E00", PURPLE: "#9C4A79", SKY: "#2475A8", YELLOW: "#756C00"}
+_INK = {
+    ORANGE: "#8A5F00",
+    GREEN: "#007A59",
+    VERMILION: "#B04E00",
+    PURPLE: "#9C4A79",
+    SKY: "#2475A8",
+    YELLOW: "#756C00",
+}
 # A README shows about 900 px: 9 in at 200 dpi is sharp there, and 10 pt reads as 10 px or more.
 WIDTH_INCHES, HEIGHT_INCHES, DPI = 9.0, 5.8, 200
 # The least distance between two labels at a curve's end, in points.
 LABEL_GAP_POINTS = 13.0
 
-_STYLE = {
+_STYLE: dict[str, Any] = {
     "font.size": 11.0,
     "axes.titlesize": 13.0,
     "axes.labelsize": 11.5,
@@ -33,10 +40,9 @@ _STYLE = {
     "grid.color": "#DDDDDD",
     "grid.linewidth": 0.6,
     "axes.axisbelow": True,
-    "figure.constrained_layout.use": True,
     "font.family": "DejaVu Sans",
 }
-matplotlib.rcParams.update(_STYLE)
+matplotlib.rcParams.update(_STYLE)  # type: ignore[arg-type]  # its stub lists every key as a literal
 
 
 def ink(colour: str) -> str:
@@ -44,10 +50,12 @@ def ink(colour: str) -> str:
     return _INK.get(colour, colour)
 
 
-def new_figure(height: float = HEIGHT_INCHES) -> tuple[Figure, Axes]:
-    """A figure with one pair of axes in the house's look."""
-    figure = Figure(figsize=(WIDTH_INCHES, height), dpi=DPI)
-    return figure, figure.subplots()
+def new_figure(**margins: float) -> tuple[Figure, Axes]:
+    """A figure with one pair of axes in the house's look, within margins given as portions of its size."""
+    figure = Figure(figsize=(WIDTH_INCHES, HEIGHT_INCHES), dpi=DPI)
+    axes = figure.subplots()
+    figure.subplots_adjust(**margins)
+    return figure, axes
 
 
 def spread_apart(positions: Sequence[float], gap: float) -> list[float]:
@@ -82,7 +90,7 @@ def label_ends(figure: Figure, axes: Axes, labels: Sequence[tuple[float, float, 
     for (x, y, text, colour), at, to in zip(labels, wanted, spread_apart(wanted, LABEL_GAP_POINTS), strict=True):
         axes.annotate(
             text, (x, y), xytext=(9, to - at), textcoords="offset points", color=ink(colour), va="center",
-            fontweight="bold", fontsize=11, annotation_clip=False,
+            fontweight="bold", fontsize=10.5, annotation_clip=False,
         )  # fmt: skip
 
 

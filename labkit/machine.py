@@ -5,7 +5,6 @@ system can be passed in, so that tests read recorded machines.
 """
 
 import os
-import platform
 import re
 import sys
 from collections.abc import Iterable
@@ -18,7 +17,21 @@ from labkit.records import Blas, Cache, Cores, Hardware, MachineIdentity
 
 ROOT = Path("/")
 # The instruction sets that bear on a matrix product, out of all that a CPU lists.
-RELEVANT_ISA = ("sse2", "sse4_2", "avx", "f16c", "fma", "avx2", "avx512f", "avx512bw", "avx512_bf16", "neon", "asimd", "sve", "sve2")
+RELEVANT_ISA = (
+    "sse2",
+    "sse4_2",
+    "avx",
+    "f16c",
+    "fma",
+    "avx2",
+    "avx512f",
+    "avx512bw",
+    "avx512_bf16",
+    "neon",
+    "asimd",
+    "sve",
+    "sve2",
+)
 _CGROUP_NO_LIMIT = 1 << 60  # bytes; version 1 writes "no limit" as a number near 2^63
 
 
@@ -102,7 +115,10 @@ def _darwin_caches() -> list[Cache]:
     import subprocess
 
     found = []
-    for level, names in ((1, ("hw.perflevel0.l1dcachesize", "hw.l1dcachesize")), (2, ("hw.perflevel0.l2cachesize", "hw.l2cachesize"))):
+    for level, names in (
+        (1, ("hw.perflevel0.l1dcachesize", "hw.l1dcachesize")),
+        (2, ("hw.perflevel0.l2cachesize", "hw.l2cachesize")),
+    ):
         for name in names:
             said = subprocess.run(["sysctl", "-n", name], capture_output=True, text=True, check=False)
             if said.returncode == 0 and said.stdout.strip().isdigit() and int(said.stdout) > 0:
@@ -127,7 +143,11 @@ def governor(root: Path = ROOT) -> tuple[str | None, str | None]:
     said = _read(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
     if said:
         return said, None
-    why = "macOS has none" if sys.platform == "darwin" and root == ROOT else "no cpufreq under /sys (usual in a virtual machine)"
+    why = (
+        "macOS has none"
+        if sys.platform == "darwin" and root == ROOT
+        else "no cpufreq under /sys (usual in a virtual machine)"
+    )
     return None, why
 
 
@@ -179,7 +199,12 @@ def blas() -> Blas:
     if not pools:
         built = np.show_config(mode="dicts")
         entry = (built or {}).get("Build Dependencies", {}).get("blas", {}) if isinstance(built, dict) else {}
-        return Blas(library=str(entry.get("name") or "unknown"), version=entry.get("version") or None, kernel=None, threads=None)
+        return Blas(
+            library=str(entry.get("name") or "unknown"),
+            version=entry.get("version") or None,
+            kernel=None,
+            threads=None,
+        )
     pool = pools[0]
     return Blas(
         library=pool["internal_api"],

@@ -33,9 +33,21 @@ def seconds(value: float, digits: int = 3) -> str:
     return _scaled(value, [(1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")], digits)
 
 
+def duration(seconds: float) -> str:
+    """A duration as people say it: 8 s, 4 min 10 s, 1 h 05 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
 def bytes_(value: float) -> str:
     """A size in bytes: 32 KiB, 1 MiB."""
-    factor, unit = next((f, u) for f, u in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B")) if value >= f)
+    factor, unit = next(
+        (f, u) for f, u in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B")) if value >= f
+    )
     return f"{value / factor:.3g} {unit}"
 
 
@@ -46,9 +58,8 @@ def percent(share: float, digits: int = 2) -> str:
 
 def spread(rate: Rate) -> str:
     """An interval of a rate, in the unit of its median."""
-    for factor, unit in ((1.0, "GFLOPS"), (1e-3, "MFLOPS"), (1e-6, "kFLOPS")):
-        if rate.median >= factor:
-            break
+    units = ((1.0, "GFLOPS"), (1e-3, "MFLOPS"), (1e-6, "kFLOPS"))
+    factor, unit = next((pair for pair in units if rate.median >= pair[0]), units[-1])
     return f"{significant(rate.low / factor)} to {significant(rate.high / factor)} {unit}"
 
 
@@ -58,6 +69,7 @@ FILTERS = {
     "seconds": seconds,
     "bytes": bytes_,
     "percent": percent,
+    "duration": duration,
     "spread": spread,
 }
 
@@ -70,7 +82,7 @@ def render(template: Path, **records: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 (Markdown, from our own records)
+        autoescape=False,
     )
     environment.filters.update(FILTERS)
     return environment.get_template(template.name).render(**records)

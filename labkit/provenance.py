@@ -41,7 +41,10 @@ def git_state(folder: Path = REPOSITORY) -> Git:
 def versions() -> dict[str, str]:
     """Python, its compiler and the packages that bear on a measurement."""
     found = {"python": platform.python_version(), "implementation": platform.python_implementation()}
-    found["compiler"], found["system"] = platform.python_compiler(), f"{platform.system()} {platform.machine()}"
+    found["compiler"], found["system"] = (
+        platform.python_compiler(),
+        f"{platform.system()} {platform.machine()}",
+    )
     for name in _PACKAGES:
         try:
             found[name] = importlib.metadata.version(name)

@@ -434,7 +434,7 @@ def _check_cell(cell: Cell) -> None:
         raise ValueError(f"{name}: the interval does not hold the median")
 
 
-SCHEMAS = {"results": Results, "manifest": Manifest, "kernels": Roofline}
+SCHEMAS: dict[str, type[Record]] = {"results": Results, "manifest": Manifest, "kernels": Roofline}
 SCHEMA_FOLDER = Path(__file__).parent / "schemas"
 
 

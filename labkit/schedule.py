@@ -81,14 +81,10 @@ def plan_rounds(
         for visit in range(visits):
             position = int((visit + 0.5) * rounds / visits)
             between[position].extend(group[i] for i in rng.permutation(len(group)))
-    return [
-        Round(tuple(short[i] for i in rng.permutation(len(short))), tuple(after)) for after in between
-    ]
+    return [Round(tuple(short[i] for i in rng.permutation(len(short))), tuple(after)) for after in between]
 
 
-def plan_long(
-    groups: Mapping[tuple[Key, ...], int], short: Sequence[Key], rng: np.random.Generator
-) -> list[Round]:
+def plan_long(groups: Mapping[tuple[Key, ...], int], short: Sequence[Key], rng: np.random.Generator) -> list[Round]:
     """The second pass: each visit to a group of long cells, then a few rounds of the short ones."""
     plan = []
     for group, visits in groups.items():

@@ -24,7 +24,7 @@ def require_one_thread(environment: MutableMapping[str, str] = os.environ) -> No
     missing = [name for name in required_variables() if environment.get(name) != "1"]
     if not missing:
         return
-    settings = {name: "1" for name in (*LAB_VARIABLES, ACCELERATE_VARIABLE)}
+    settings = dict.fromkeys((*LAB_VARIABLES, ACCELERATE_VARIABLE), "1")
     said = " ".join(f"{name}=1" for name in missing)
     print(f"One thread is measured: started again with {said}", file=sys.stderr, flush=True)
     os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**environment, **settings})

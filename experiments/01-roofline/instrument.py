@@ -13,8 +13,21 @@ from labkit import machine, provenance, sampling, statistics
 from labkit.console import Screen
 from labkit.errors import LabError
 from labkit.records import (
-    Bandwidth, Blas, Bounded, Cache, Ceiling, CoreClock, Git, Hardware, Peak, PlacedKernel, Rate, Ridge,
-    Roofline, Saturation, SentinelPeak,
+    Bandwidth,
+    Blas,
+    Bounded,
+    Cache,
+    Ceiling,
+    CoreClock,
+    Git,
+    Hardware,
+    Peak,
+    PlacedKernel,
+    Rate,
+    Ridge,
+    Roofline,
+    Saturation,
+    SentinelPeak,
 )  # fmt: skip
 from labkit.roof import compulsory_intensity, matmul_flops
 from labkit.sampling import SystemClock, Workload
@@ -33,6 +46,7 @@ PATTERNS: tuple[Literal["load", "copy", "triad"], ...] = ("load", "copy", "triad
 LEVEL_PORTION = {1: 1 / 2, 2: 1 / 2, 3: 1 / 4, 4: 1 / 4}
 DRAM_TIMES_LAST_LEVEL, DRAM_MEMORY_PORTION = 4, 1 / 16
 DRAM_LEAST, DRAM_MOST = 64 << 20, 512 << 20  # bytes
+NO_CACHES_NOTE = "the machine reports no caches: L1 is taken to be 32 KiB, and no other level is measured"
 UNREPORTED_L1 = 32 << 10  # bytes: what a machine that reports no caches has at least
 
 DOT_N, MATMUL_N, NAIVE_N, NAIVE_VISITS = 1_000_000, 1024, 64, 6
@@ -68,7 +82,17 @@ def sweep(target: Target, clock: sampling.Clock) -> list[tuple[Saturation, Workl
             sampling.calibrate(workload, clock, VISIT_SECONDS / 4)
             best = min(sampling.take(workload, clock, -1).seconds for _ in range(SWEEP_VISITS))
             workload.repetitions.clear()
-            found.append((Saturation(instruction_set=name, lanes=lanes, accumulators=accumulators, gflops=workload.flops / best / 1e9), workload))
+            found.append(
+                (
+                    Saturation(
+                        instruction_set=name,
+                        lanes=lanes,
+                        accumulators=accumulators,
+                        gflops=workload.flops / best / 1e9,
+                    ),
+                    workload,
+                )
+            )
     if not found:
         raise LabError("no peak loop could be compiled as meant on this machine: the roof cannot be measured")
     return found
@@ -98,7 +122,18 @@ def measure(screen: Screen) -> tuple[Roofline, Hardware, Blas, Git]:
             sampling.take(visited[i], clock, round_)
         if round_ % (ROUNDS // NAIVE_VISITS) == 0:
             sampling.take(naive, clock, round_)
-    roofline = _reduce(hardware, library, [s for s, _ in swept], chosen, peak, ceilings, ghz, sentinel, streams, [naive, *kernels])
+    roofline = _reduce(
+        hardware,
+        library,
+        [s for s, _ in swept],
+        chosen,
+        peak,
+        ceilings,
+        ghz,
+        sentinel,
+        streams,
+        [naive, *kernels],
+    )
     roofline.seconds = time.perf_counter() - started
     return roofline, hardware, library, git
 
@@ -196,7 +231,7 @@ def _reduce(
         kernels=[_place(w) for w in kernels],
         rounds=ROUNDS,
         seconds=0.0,
-        notes=[] if hardware.caches else ["the machine reports no caches: L1 is taken to be 32 KiB, and no other level is measured"],
+        notes=[] if hardware.caches else [NO_CACHES_NOTE],
     )  # fmt: skip
 
 

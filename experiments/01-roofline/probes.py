@@ -295,7 +295,10 @@ def clock_probe() -> Workload:
     data = np.ones(1, dtype=np.int64)
     function = compile_ir(clock_ir(), [ctypes.c_int64, ctypes.c_void_p])
     return Workload(
-        "clock", 1, partial(_keep(function, data), CLOCK_TRIPS, data.ctypes.data), flops=CLOCK_TRIPS * CLOCK_ADDS
+        "clock",
+        1,
+        partial(_keep(function, data), CLOCK_TRIPS, data.ctypes.data),
+        flops=CLOCK_TRIPS * CLOCK_ADDS,
     )
 
 

@@ -20,7 +20,7 @@ KERNEL_LOOKS = {"memcpy": (GREY, "D"), "dot": (VERMILION, "s"), "naive": (PURPLE
 
 def draw(roofline: Roofline) -> bytes:
     """The figure as a PNG, its data in the file's metadata."""
-    figure, axes = figures.new_figure()
+    figure, axes = figures.new_figure(left=0.075, right=0.975, top=0.93, bottom=0.095)
     peak = roofline.peak.fp32_fma_gflops.best
     name = f"What one core of {roofline.short_name} can do, fp32"
     axes.set(xscale="log", yscale="log", xlabel="arithmetic intensity, flop a byte", ylabel="GFLOPS")
@@ -69,11 +69,12 @@ def _draw_levels(axes: Axes, roofline: Roofline, peak: float) -> None:
         x = np.array([X_LOW, ridge.flop_per_byte])
         axes.plot(x, x * ridge.gbs, color=colour, lw=2.2 if ridge.level == "DRAM" else 1.6)
         (x0, y0), (x1, y1) = axes.transData.transform([(x[0], x[0] * ridge.gbs), (x[1], peak)])
+        slope = math.degrees(math.atan2(y1 - y0, x1 - x0))
         above = i < len(levels) / 2
         at = X_LOW * 10 ** (0.42 if above else 0.5)
         axes.annotate(
             f"{ridge.level} {pages.significant(ridge.gbs)} GB/s", (at, at * ridge.gbs),
-            xytext=(0, 4 if above else -4), textcoords="offset points", rotation=math.degrees(math.atan2(y1 - y0, x1 - x0)),
+            xytext=(0, 4 if above else -4), textcoords="offset points", rotation=slope,
             rotation_mode="anchor", va="bottom" if above else "top", ha="center",
             color=figures.ink(colour), fontsize=10,
         )  # fmt: skip
@@ -94,10 +95,20 @@ def _draw_kernel(axes: Axes, roofline: Roofline, kernel: PlacedKernel, peak: flo
     if kernel.gbs is not None:
         y = kernel.gbs * X_LOW
         axes.plot(X_LOW, y, marker, color=colour, ms=8, clip_on=False, zorder=6)
-        text, at, offset, ha = f"memcpy, no flops\n{pages.significant(kernel.gbs)} GB/s", (X_LOW, y), (9, -20), "left"
+        text, at, offset, ha = (
+            f"memcpy, no flops\n{pages.significant(kernel.gbs)} GB/s",
+            (X_LOW, y),
+            (9, -20),
+            "left",
+        )
     elif kernel.intensity_high is None:
         axes.plot(kernel.intensity, kernel.gflops, marker, color=colour, ms=8, zorder=6)
-        text, at, offset, ha = f"dot of {kernel.n:,}\n{pages.flops(kernel.gflops)}", (kernel.intensity, kernel.gflops), (-150, 75), "left"
+        text, at, offset, ha = (
+            f"dot of {kernel.n:,}\n{pages.flops(kernel.gflops)}",
+            (kernel.intensity, kernel.gflops),
+            (-150, 75),
+            "left",
+        )
         arrow = {"arrowstyle": "-", "color": GREY, "lw": 0.8, "relpos": (1, 0)}
     else:
         low = max(kernel.intensity, proven_intensity(kernel.gflops, dram))
@@ -108,8 +119,13 @@ def _draw_kernel(axes: Axes, roofline: Roofline, kernel: PlacedKernel, peak: flo
             axes.plot(X_HIGH / 1.04, y, ">", color=colour, ms=8, zorder=6)
         below = f" (below the axis; measured at N={kernel.extrapolated_from})" if kernel.gflops < Y_LOW else ""
         where = f"between {pages.significant(low, 2)} and {pages.significant(kernel.intensity_high, 3)} flop a byte"
-        text = f"{'np.' if kernel.name == 'matmul' else ''}{kernel.name} at N={kernel.n}: {pages.flops(kernel.gflops)}{below}\n{where}"
-        at, offset, ha = ((X_HIGH, _room_below(y, roofline)), (-4, -9), "right") if kernel.name == "matmul" else ((low, y), (4, 34), "left")
+        name = "np.matmul" if kernel.name == "matmul" else kernel.name
+        text = f"{name} at N={kernel.n}: {pages.flops(kernel.gflops)}{below}\n{where}"
+        at, offset, ha = (
+            ((X_HIGH, _room_below(y, roofline)), (-4, -9), "right")
+            if kernel.name == "matmul"
+            else ((low, y), (4, 34), "left")
+        )
     axes.annotate(
         text, at, xytext=offset, textcoords="offset points", ha=ha, va="top", color=figures.ink(colour), fontsize=10,
         linespacing=1.25, arrowprops=arrow, zorder=7,

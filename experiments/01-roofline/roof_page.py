@@ -14,9 +14,7 @@ draw = roof_figure.draw
 def render(roofline: Roofline, manifest: Manifest) -> str:
     """README.md of the roofline experiment."""
     patterns = ("load", "copy", "triad")
-    levels = [
-        (ridge, {b.pattern: b for b in roofline.bandwidth if b.level == ridge.level}) for ridge in roofline.ridge
-    ]
+    levels = [(ridge, {b.pattern: b for b in roofline.bandwidth if b.level == ridge.level}) for ridge in roofline.ridge]
     own = [s for s in roofline.peak.sweep if s.lanes == roofline.peak.lanes]
     dram = next(ridge for ridge in roofline.ridge if ridge.level == "DRAM")
     return pages.render(

@@ -58,7 +58,11 @@ def publish(output: Path, roofline: Roofline, manifest: Manifest) -> str:
     from roof_page import draw, render
 
     with store.staging(output) as stage:
-        made = {RECORD: records.encode(roofline), FIGURE: draw(roofline), PAGE: render(roofline, manifest).encode()}
+        made = {
+            RECORD: records.encode(roofline),
+            FIGURE: draw(roofline),
+            PAGE: render(roofline, manifest).encode(),
+        }
         manifest.outputs = {name: store.digest(data) for name, data in made.items()}
         made[MANIFEST] = records.encode(manifest)
         for name, data in made.items():
@@ -82,5 +86,8 @@ if __name__ == "__main__":
     try:
         import llvmlite  # noqa: F401
     except ImportError:
-        console.run("roofline.py", lambda: (_ for _ in ()).throw(LabError("llvmlite is not installed: run 'make roofline'")))
+        console.run(
+            "roofline.py",
+            lambda: (_ for _ in ()).throw(LabError("llvmlite is not installed: run 'make roofline'")),
+        )
     console.run("roofline.py", main)

@@ -31,7 +31,9 @@ def check_agreement(
         difference = np.abs(product.astype(np.float64) - reference)
         allowed = ATOL + RTOL * scale
         outside = difference > ATOL + RTOL * np.abs(reference)
-        row, column = np.unravel_index(np.argmax(np.where(np.isfinite(difference), difference / allowed, np.inf)), scale.shape)
+        row, column = np.unravel_index(
+            np.argmax(np.where(np.isfinite(difference), difference / allowed, np.inf)), scale.shape
+        )
         # Written so that a nan, which compares false with everything, does not pass.
         within = bool(np.all(difference <= allowed))
         exact = all(_exact(methods[name], shape, seed) for shape in INTEGER_SHAPES)
@@ -65,7 +67,12 @@ def check_agreement(
             if worst is None or found.difference / abs(found.reference) > worst.difference / abs(worst.reference):
                 worst = found
     return Agreement(
-        n=N, rtol=RTOL, atol=ATOL, integer_shapes=[list(shape) for shape in INTEGER_SHAPES], methods=records, worst=worst
+        n=N,
+        rtol=RTOL,
+        atol=ATOL,
+        integer_shapes=[list(shape) for shape in INTEGER_SHAPES],
+        methods=records,
+        worst=worst,
     )
 
 

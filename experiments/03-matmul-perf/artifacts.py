@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from reduction import as_rate, rates, reduce_results
 
 from labkit import pages, provenance, records, store, threads
-from labkit.console import INTERRUPTED, duration
+from labkit.console import INTERRUPTED
 from labkit.errors import LabError
 from labkit.records import Harness, Manifest, Results
 
@@ -92,7 +92,9 @@ class Publisher:
     def publish(self) -> Results:
         """Reduce what has been measured and replace the artifacts."""
         e, session = self.experiment, self.experiment.session
-        assert session and e.agreement and e.roof
+        assert session
+        assert e.agreement
+        assert e.roof
         before = session.wall_seconds
         wall, calls = session.wall_seconds, session.call_seconds
         results = reduce_results(
@@ -106,9 +108,12 @@ class Publisher:
             embedding=e.embedding,
             complete=session.complete,
             harness=Harness(
-                wall_seconds=wall, call_seconds=calls, roof_seconds=e.roof_seconds,
-                share=(wall - calls) / wall, sessions=session.sessions,
-            ),  # fmt: skip
+                wall_seconds=wall,
+                call_seconds=calls,
+                roof_seconds=e.roof_seconds,
+                share=(wall - calls) / wall,
+                sessions=session.sessions,
+            ),
         )
         e.blas.threads = threads.effective_threads()
         config = {**e.request.as_config(), "warnings": e.warnings()}
@@ -128,8 +133,10 @@ class Publisher:
             e.screen.say("Stopped before anything was measured.")
             return INTERRUPTED
         self.publish()
-        left = duration(session.remaining_seconds)
-        e.screen.say(f"Stopped with {taken} repetitions measured and about {left} to go: the same command goes on from here.")
+        left = pages.duration(session.remaining_seconds)
+        e.screen.say(
+            f"Stopped with {taken} repetitions measured and about {left} to go: the same command goes on from here."
+        )
         return INTERRUPTED
 
     def finished(self) -> int:
@@ -148,7 +155,10 @@ class Publisher:
         say("")
         for line in headline(results):
             say(line)
-        say(f"Harness: {pages.percent(results.harness.share)} of {duration(results.harness.wall_seconds)} beyond the calls.")
+        say(
+            f"Harness: {pages.percent(results.harness.share)} of the run's "
+            f"{pages.duration(results.harness.wall_seconds)} went beyond the calls it had to make."
+        )
         say(f"Files: {', '.join((RESULTS, FIGURE, PAGE, MANIFEST))} in {_shown(e.output)}")
         return 0
 
@@ -158,7 +168,8 @@ class Publisher:
             if w.method in self.experiment.request.methods and w.repetitions:
                 rate = as_rate(rates(w, w.flops))
                 text = pages.flops(rate.median).removesuffix("LOPS")
-                line = f"{w.method:>8} N={w.n:<5} {pages.flops(rate.median):>12} ({pages.spread(rate)}, {len(w.repetitions)} repetitions)"
+                of = f"{pages.spread(rate)}, {len(w.repetitions)} repetitions"
+                line = f"{w.method:>8} N={w.n:<5} {pages.flops(rate.median):>12} ({of})"
                 self.experiment.screen.cell(w.method, str(w.n), text, line if cell.measured else None)
 
 
@@ -168,11 +179,14 @@ def headline(results: Results) -> list[str]:
     if results.speedup:
         s = results.speedup
         how = " (naive extrapolated)" if s.extrapolated else ""
-        lines.append(f"np.matmul is {pages.significant(s.factor)} times as fast as the same loop in Python at N={s.n}{how}.")
+        lines.append(
+            f"np.matmul is {pages.significant(s.factor)} times as fast as the same loop in Python at N={s.n}{how}."
+        )
     matmul = max((c for c in results.cells if c.method == "matmul"), key=lambda c: c.n, default=None)
     if matmul:
         lines.append(
-            f"It reaches {pages.percent(matmul.roof.share)} of this core's measured peak of {pages.flops(results.roof.peak_gflops)}."
+            f"It reaches {pages.percent(matmul.roof.share)} of this core's measured peak of "
+            f"{pages.flops(results.roof.peak_gflops)}."
         )
     return lines
 

@@ -92,7 +92,8 @@ def main(
     ] = ",".join(METHODS),
     quick: Annotated[bool, typer.Option("--quick", help="Stop after the first minute's pass.")] = False,
     measure_all: Annotated[
-        bool, typer.Option("--measure-all", help="Run naive and blocked at N >= 1024 instead of extrapolating.")
+        bool,
+        typer.Option("--measure-all", help="Run naive and blocked at N >= 1024 instead of extrapolating."),
     ] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over: forget an unfinished run.")] = False,
     redraw: Annotated[bool, typer.Option("--redraw", help="Draw and render from the records alone.")] = False,

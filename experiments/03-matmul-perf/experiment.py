@@ -58,9 +58,7 @@ class Request:
     measure_all: bool
 
     @classmethod
-    def parse(
-        cls, sizes: str, methods: str, quick: bool, measure_all: bool, known: Mapping[str, Method]
-    ) -> "Request":
+    def parse(cls, sizes: str, methods: str, quick: bool, measure_all: bool, known: Mapping[str, Method]) -> "Request":
         """Read the options; a LabError says what they take."""
         words = [word.strip() for word in sizes.split(",")]
         if not all(word.isascii() and word.isdigit() and int(word) >= 1 for word in words):
@@ -69,7 +67,8 @@ class Request:
         needed, limit = 3 * 4 * orders[-1] ** 2, machine.memory_limit()
         if needed > limit // 2:
             raise LabError(
-                f"--sizes {orders[-1]}: A, B and C take {needed / 2**30:.1f} GiB of the {limit / 2**30:.1f} GiB here; choose a smaller N"
+                f"--sizes {orders[-1]}: A, B and C take {needed / 2**30:.1f} GiB of the "
+                f"{limit / 2**30:.1f} GiB here; choose a smaller N"
             )
         names = list(dict.fromkeys(word.strip() for word in methods.split(",")))
         unknown = [name for name in names if name not in known]
@@ -144,7 +143,11 @@ class Experiment:
         yield Cell(self.sentinel, Requirement(), "the sentinel", sampling.SENTINEL)
         for workload in self.embedding:
             yield Cell(
-                workload, EMBEDDING_REQUIREMENT, f"the {workload.method}", "embedding", EMBEDDING_VISIT_SECONDS
+                workload,
+                EMBEDDING_REQUIREMENT,
+                f"the {workload.method}",
+                "embedding",
+                EMBEDDING_VISIT_SECONDS,
             )
 
     def warnings(self) -> list[str]:
@@ -213,11 +216,14 @@ def make_embedding(seed: int) -> list[Workload]:
         Workload(GATHER, WIDTH, partial(E.take, token, axis=0, out=row, mode="clip")),
         Workload(ONE_HOT, WIDTH, partial(np.matmul, one_hot, E, out=row), flops=2 * VOCABULARY * WIDTH),
         Workload(
-            PROJECTION, WIDTH, partial(np.matmul, x, E.T, out=logits), flops=2 * BATCH * TOKENS * WIDTH * VOCABULARY
+            PROJECTION,
+            WIDTH,
+            partial(np.matmul, x, E.T, out=logits),
+            flops=2 * BATCH * TOKENS * WIDTH * VOCABULARY,
         ),
     ]
 
 
 def _process_age() -> float:
     """Seconds since this process started: what Python and the imports took counts too."""
-    return max(0.0, time.time() - psutil.Process().create_time())
+    return max(0.0, time.time() - float(psutil.Process().create_time()))

@@ -1,7 +1,10 @@
 """perf.png: GFLOPS over N for each method, under the measured roof. A function of the record alone."""
 
+import itertools
+
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from labkit import figures, pages
@@ -13,12 +16,14 @@ from labkit.roof import NO_REUSE_INTENSITY, compulsory_intensity
 LOOKS = {
     "matmul": (BLUE, "o", "np.matmul"),
     "einsum": (GREEN, "s", "einsum"),
-    "einsum_optimized": (SKY, "P", "einsum, optimize=True"),
+    "einsum_optimized": (SKY, "P", "einsum opt."),
     "blocked": (VERMILION, "^", "blocked"),
     "naive": (PURPLE, "v", "naive"),
     "blocked_32": (ORANGE, "<", "blocked, 32"),
     "blocked_128": (YELLOW, ">", "blocked, 128"),
 }
+# Between the compiled methods and the interpreted ones no curve runs: the crossover is named there.
+CROSSOVER_LABEL_HEIGHT = 0.42
 ROOF_TOP = 2.2  # the axis ends this far above the peak, so that its label has room
 
 
@@ -29,11 +34,12 @@ def title(results: Results) -> str:
 
 def draw(results: Results) -> bytes:
     """The figure as a PNG; its curves and its roof stand in the file's metadata as JSON."""
-    figure, axes = figures.new_figure()
+    # Room for the labels at the curves' ends, and for the line below the axis.
+    figure, axes = figures.new_figure(left=0.085, right=0.765, top=0.93, bottom=0.17)
     roof, sizes = results.roof, sorted({cell.n for cell in results.cells})
     rates = [rate for cell in results.cells for rate in (cell.gflops.low, cell.gflops.high)]
     floor = min([*rates, NO_REUSE_INTENSITY * roof.dram_gbs]) / 2.5
-    left = min(sizes[0], max(roof.crossover_n, sizes[0] / 16)) / 1.6
+    left = min(sizes[0], max(roof.crossover_n, sizes[0] / 16)) / 2.2
     axes.set(xscale="log", yscale="log", xlabel="N (matrices are N × N)", ylabel="GFLOPS")
     axes.set_xlim(left, sizes[-1] * 1.12)
     axes.set_ylim(floor, max([roof.peak_gflops, *rates]) * ROOF_TOP)
@@ -51,7 +57,7 @@ def draw(results: Results) -> bytes:
             last = cells[-1]
             labels.append((last.n, last.gflops.median, f"{name}  {pages.flops(last.gflops.median, 3)}", colour))
     figures.label_ends(figure, axes, labels)
-    _explain_markers(axes, results)
+    _explain_markers(figure, results)
     return figures.png(figure, title(results), embedded_data(results))
 
 
@@ -60,7 +66,7 @@ def _draw_curve(axes: Axes, cells: list[Cell], colour: str, marker: str) -> None
     n = np.array([cell.n for cell in cells])
     y = np.array([cell.gflops.median for cell in cells])
     errors = [y - [cell.gflops.low for cell in cells], [cell.gflops.high for cell in cells] - y]
-    for left, right in zip(cells, cells[1:], strict=False):
+    for left, right in itertools.pairwise(cells):
         dashed = left.extrapolated or right.extrapolated
         axes.plot(
             [left.n, right.n], [left.gflops.median, right.gflops.median],
@@ -84,11 +90,19 @@ def _draw_roof(axes: Axes, roof: Roof, left: float, right: float) -> None:
     axes.plot(n, ceiling, color=BLACK, lw=2.0, zorder=2)
     if roof.crossover_n > left:
         axes.plot(roof.crossover_n, roof.peak_gflops, "D", color=BLACK, ms=6, zorder=6)
+        axes.plot(
+            [roof.crossover_n] * 2,
+            [axes.get_ylim()[0], roof.peak_gflops],
+            color=GREY,
+            lw=1.0,
+            ls=":",
+            zorder=1,
+        )
         axes.annotate(
-            f"memory ceiling, {pages.significant(roof.dram_gbs)} GB/s × N/6,\n"
-            f"meets the peak at N* = {roof.crossover_n:.0f}",
-            (roof.crossover_n, roof.peak_gflops), xytext=(-4, -92), textcoords="offset points", fontsize=10,
-            color=BLACK, va="top", ha="left", arrowprops={"arrowstyle": "-", "color": GREY, "lw": 0.8},
+            f"N* = {roof.crossover_n:.0f}: the memory ceiling,\n"
+            f"{pages.significant(roof.dram_gbs)} GB/s × N/6, meets the peak",
+            (roof.crossover_n, CROSSOVER_LABEL_HEIGHT), xycoords=("data", "axes fraction"),
+            xytext=(6, 0), textcoords="offset points", fontsize=10, color=BLACK, va="center", linespacing=1.3,
         )  # fmt: skip
     flat = NO_REUSE_INTENSITY * roof.dram_gbs
     axes.axhline(flat, color=GREY, lw=1.4, ls=(0, (5, 3)), zorder=2)
@@ -98,19 +112,17 @@ def _draw_roof(axes: Axes, roof: Roof, left: float, right: float) -> None:
     )  # fmt: skip
 
 
-def _explain_markers(axes: Axes, results: Results) -> None:
-    """One line below the axis that says what a bar, a hollow marker and a noisy cell mean."""
-    words = ["bars: 95 % intervals of the median (range below 6 repetitions)"]
+def _explain_markers(figure: Figure, results: Results) -> None:
+    """A line or two below the axis that say what a bar, a hollow marker and a noisy cell mean."""
+    words = ["bars: 95 % interval of the median, or the range"]
     if any(cell.extrapolated for cell in results.cells):
         words.append("hollow, dashed: extrapolated by the cube law")
     if any(cell.noisy for cell in results.cells):
-        words.append("some cells are noisy: see the page")
+        words.append("some cells noisy: see the page")
     if results.status == "partial":
         words.append("partial run")
-    axes.annotate(
-        ";  ".join(words), (0, 0), xycoords="axes fraction", xytext=(0, -46), textcoords="offset points",
-        fontsize=9.5, color=GREY, annotation_clip=False,
-    )  # fmt: skip
+    lines = [";  ".join(words[i : i + 2]) for i in range(0, len(words), 2)]
+    figure.text(0.085, 0.01, "\n".join(lines), fontsize=10, color=GREY, va="bottom", linespacing=1.3)
 
 
 def embedded_data(results: Results) -> dict[str, object]:

@@ -1,16 +1,30 @@
 """From repetitions to the record: medians, shares, extrapolations, comparisons. Pure functions."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import msgspec
-from experiment import GATHER, ONE_HOT, PROJECTION, BATCH, PYTHON_METHODS, TOKENS, VOCABULARY, WIDTH, Request
+from experiment import BATCH, GATHER, ONE_HOT, PROJECTION, PYTHON_METHODS, TOKENS, VOCABULARY, WIDTH, Request
 from sanity import check_sanity
 
 from labkit import roof as model
 from labkit import statistics
 from labkit.records import (
-    Agreement, Bounded, Cell, CubeLaw, Embedding, Harness, MethodComparison, Protocol, Rate, Results, Roof,
-    Roofline, RoofSentinel, Share, Speedup,
+    Agreement,
+    Bounded,
+    Cell,
+    CubeLaw,
+    Embedding,
+    Harness,
+    MethodComparison,
+    Protocol,
+    Rate,
+    Results,
+    Roof,
+    Roofline,
+    RoofSentinel,
+    Share,
+    Speedup,
 )  # fmt: skip
 from labkit.sampling import Repetition, Workload
 from labkit.schedule import MIN_REPETITIONS, MIN_SECONDS
@@ -40,9 +54,7 @@ def as_rate(values: Sequence[float]) -> Rate:
 
 def reduce_cell(workload: Workload, sentinel: Workload, peak_per_byte: Bounded) -> Cell:
     """A measured cell. Its share of the roof goes through the sentinel of the same rounds."""
-    in_sentinels = statistics.share_of_standard(
-        by_round(workload, workload.flops), by_round(sentinel, sentinel.bytes)
-    )
+    in_sentinels = statistics.share_of_standard(by_round(workload, workload.flops), by_round(sentinel, sentinel.bytes))
     sentinels_a_peak = Ratio(
         1 / peak_per_byte.value, 1 / peak_per_byte.high, 1 / peak_per_byte.low, in_sentinels.pairs, "ci95"
     )
@@ -172,13 +184,17 @@ def cube_law(cells: Sequence[Cell]) -> list[CubeLaw]:
     found = []
     for method in PYTHON_METHODS:
         own = sorted((c for c in cells if c.method == method and not c.extrapolated), key=lambda c: c.n)
-        for base, cell in zip(own, own[1:], strict=False):
+        for base, cell in itertools.pairwise(own):
             predicted = seconds_of(base) * (cell.n / base.n) ** 3
             found.append(
                 CubeLaw(
-                    method=method, n=cell.n, predicted_from=base.n, predicted_seconds=predicted,
-                    measured_seconds=seconds_of(cell), ratio=seconds_of(cell) / predicted,
-                )  # fmt: skip
+                    method=method,
+                    n=cell.n,
+                    predicted_from=base.n,
+                    predicted_seconds=predicted,
+                    measured_seconds=seconds_of(cell),
+                    ratio=seconds_of(cell) / predicted,
+                )
             )
     return found
 

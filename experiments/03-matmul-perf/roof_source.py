@@ -31,7 +31,10 @@ def obtain(identity: MachineIdentity, output: Path, say: Callable[[str], None]) 
         except LabError as error:
             raise LabError(f"{error}; delete it, or measure anew with 'make roofline'") from None
         if record.machine != identity:
-            say(f"The roof on record is another machine's ({_difference(record.machine, identity)}): measuring this one's.")
+            say(
+                f"The roof on record is another machine's ({_difference(record.machine, identity)}): "
+                "measuring this one's."
+            )
         elif not measured_here(folder):
             say("This checkout has not measured the roof itself yet: measuring it.")
         else:

@@ -31,9 +31,13 @@ def check_sanity(cells: Sequence[Cell]) -> list[Sanity]:
             verdict: Verdict = "below" if rate < low else "above" if rate > high else "inside"
             rows.append(
                 Sanity(
-                    method=cell.method, n=cell.n, expected=[low, high], measured=rate, verdict=verdict,
+                    method=cell.method,
+                    n=cell.n,
+                    expected=[low, high],
+                    measured=rate,
+                    verdict=verdict,
                     because=_because(cell.method, rate, verdict),
-                )  # fmt: skip
+                )
             )
     return rows
 
@@ -43,12 +47,15 @@ def _because(method: str, rate: float, verdict: Verdict) -> str:
     if interpreted and rate > VECTORISED_ABOVE:
         return "over 100 MFLOPS: an accidental vectorisation; look for NumPy operations in the inner loop"
     if method == "matmul" and rate < NO_BLAS_BELOW:
-        return "under 10 GFLOPS: no real BLAS, or a throttled clock; look at np.show_config(), OPENBLAS_CORETYPE and the clock governor"
+        return (
+            "under 10 GFLOPS: no real BLAS, or a throttled clock; "
+            "look at np.show_config(), OPENBLAS_CORETYPE and the clock governor"
+        )
     if verdict == "inside":
         return "as the lab expects"
     if interpreted:
         return (
-            "a faster interpreter or core than the lab's; far from the 100 MFLOPS that an accidental vectorisation would show"
+            "a faster interpreter or core than the lab's; an accidental vectorisation would show more than 100 MFLOPS"
             if verdict == "above"
             else "a slower or a busy core: the interpreter alone decides this rate"
         )
