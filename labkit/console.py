@@ -20,6 +20,7 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 # The screen is drawn between repetitions only, by the measuring thread: a thread of its own would take
 # the interpreter away from what is being timed.
 REFRESH_SECONDS = 1.0
+BAR_COLUMNS = 40  # narrower than a terminal, so that a typed ^C does not wrap
 
 
 class Screen:
@@ -34,9 +35,8 @@ class Screen:
         self._drawn = 0.0
         self._progress = Progress(
             TextColumn("{task.percentage:>3.0f}%"),
-            BarColumn(bar_width=None),
+            BarColumn(bar_width=BAR_COLUMNS),
             TextColumn("{task.fields[left]} left"),
-            expand=True,
             auto_refresh=False,
             console=self.console,
         )

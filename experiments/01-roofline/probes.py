@@ -169,17 +169,17 @@ def stream_ir(pattern: str, lanes: int, fma: bool) -> str:
             lines.append(f"  %{array}{u} = getelementptr float, ptr %{array}, i64 %i{u}")
         if pattern == "load":
             # A bitwise or: any of three or four vector units can take it, so that loads are the limit.
-            lines.append(f"  %x{u} = load {vi}, ptr %a{u}, align 4")
+            lines.append(f"  %x{u} = load {vi}, ptr %a{u}, align {4 * lanes}")
             lines.append(f"  %o{u}.next = or {vi} %o{u}, %x{u}")
         elif pattern == "copy":
-            lines += [f"  %x{u} = load {v}, ptr %a{u}, align 4", f"  store {v} %x{u}, ptr %b{u}, align 4"]
+            lines += [f"  %x{u} = load {v}, ptr %a{u}, align {4 * lanes}", f"  store {v} %x{u}, ptr %b{u}, align {4 * lanes}"]
         else:
-            lines += [f"  %x{u} = load {v}, ptr %a{u}, align 4", f"  %y{u} = load {v}, ptr %b{u}, align 4"]
+            lines += [f"  %x{u} = load {v}, ptr %a{u}, align {4 * lanes}", f"  %y{u} = load {v}, ptr %b{u}, align {4 * lanes}"]
             if fma:
                 lines.append(f"  %z{u} = call {v} @llvm.fma.v{lanes}f32({v} %x{u}, {v} %s, {v} %y{u})")
             else:
                 lines += [f"  %w{u} = fmul {v} %x{u}, %s", f"  %z{u} = fadd {v} %w{u}, %y{u}"]
-            lines.append(f"  store {v} %z{u}, ptr %c{u}, align 4")
+            lines.append(f"  store {v} %z{u}, ptr %c{u}, align {4 * lanes}")
     lines += [
         f"  %next = add i64 %i, {lanes * STREAM_UNROLL}",
         "  %more = icmp ult i64 %next, %elements",
@@ -190,7 +190,7 @@ def stream_ir(pattern: str, lanes: int, fma: bool) -> str:
         # Written out each pass: nothing of what was read may be left unused.
         for u in range(STREAM_UNROLL):
             lines.append(f"  %c{u} = getelementptr float, ptr %c, i64 {u * lanes}")
-            lines.append(f"  store {vi} %o{u}.next, ptr %c{u}, align 4")
+            lines.append(f"  store {vi} %o{u}.next, ptr %c{u}, align {4 * lanes}")
     lines += [
         "  %p.next = add i64 %p, 1",
         "  %again = icmp ult i64 %p.next, %passes",

@@ -119,6 +119,9 @@ class Publisher:
         config = {**e.request.as_config(), "warnings": e.warnings()}
         manifest = provenance.manifest("03-matmul-perf", e.seed, config, e.hardware, e.blas, e.git)
         publish(e.output, results, manifest)
+        for cell in results.cells:
+            if cell.extrapolated:
+                e.screen.cell(cell.method, str(cell.n), f"~{_brief(cell.gflops.median)}")
         self.published_at = session.wall_seconds
         self.cost = self.published_at - before
         return results
@@ -167,10 +170,14 @@ class Publisher:
             w = cell.workload
             if w.method in self.experiment.request.methods and w.repetitions:
                 rate = as_rate(rates(w, w.flops))
-                text = pages.flops(rate.median).removesuffix("LOPS")
                 of = f"{pages.spread(rate)}, {len(w.repetitions)} repetitions"
                 line = f"{w.method:>8} N={w.n:<5} {pages.flops(rate.median):>12} ({of})"
-                self.experiment.screen.cell(w.method, str(w.n), text, line if cell.measured else None)
+                self.experiment.screen.cell(w.method, str(w.n), _brief(rate.median), line if cell.measured else None)
+
+
+def _brief(gflops: float) -> str:
+    """A rate in few columns: 101 GF."""
+    return pages.flops(gflops).removesuffix("LOPS")
 
 
 def headline(results: Results) -> list[str]:

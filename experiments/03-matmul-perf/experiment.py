@@ -119,6 +119,7 @@ class Experiment:
         self.hardware, self.blas, self.git = provenance.observe()
         self.identity = machine.identity(self.hardware, self.blas)
         self.screen = Screen(["method", *map(str, self.request.sizes)])
+        self.screen.rows = {method: {} for method in self.request.methods}
         self.agreement: Agreement | None = None
         self.roof: Roofline | None = None
         self.sentinel = sampling.make_sentinel()

@@ -1,0 +1,130 @@
+"""Made-up measurements: what tests reduce, draw and render, with no clock involved."""
+
+from functools import partial
+
+from agreement import check_agreement
+from bench import METHODS, make_operands
+from experiment import Request, make_embedding
+from reduction import reduce_results
+
+from labkit.records import (
+    Bandwidth,
+    Blas,
+    Bounded,
+    CoreClock,
+    Cores,
+    Git,
+    Hardware,
+    Harness,
+    MachineIdentity,
+    Manifest,
+    Peak,
+    Rate,
+    Results,
+    Ridge,
+    Roofline,
+    SentinelPeak,
+)
+from labkit.roof import matmul_flops
+from labkit.sampling import Repetition, Workload, make_sentinel
+
+# GFLOPS of a machine that never was.
+RATES = {"naive": 0.004, "blocked": 0.0039, "einsum": 16.0, "matmul": 80.0}
+PEAK, DRAM, SENTINEL_GBS = 100.0, 20.0, 50.0
+
+
+def rate(value: float) -> Rate:
+    return Rate(median=value, best=1.02 * value, p90=1.01 * value, low=0.98 * value, high=1.01 * value, interval="ci95")
+
+
+def roofline() -> Roofline:
+    identity = MachineIdentity(cpu="a CPU", microarchitecture="one", isa=[], caches=[], numpy="2", blas="b")
+    return Roofline(
+        schema="roofline/1",
+        machine=identity,
+        short_name="a CPU",
+        peak=Peak(
+            fp32_fma_gflops=Rate(median=98.0, best=PEAK, p90=99.0, low=97.0, high=98.5, interval="ci95"),
+            instruction_set="AVX2 + FMA",
+            lanes=8,
+            accumulators=10,
+            flops_per_cycle=32.0,
+            sweep=[],
+        ),
+        ceilings=[],
+        clock=CoreClock(ghz=rate(3.1), nominal_ghz=2.5),
+        bandwidth=[
+            Bandwidth(level="DRAM", pattern=pattern, working_set_bytes=1 << 27, gbs=rate(value))
+            for pattern, value in (("load", DRAM), ("copy", 18.0), ("triad", 19.0))
+        ],
+        ridge=[Ridge(level="DRAM", flop_per_byte=PEAK / DRAM, gbs=DRAM)],
+        sentinel=SentinelPeak(
+            gbs=rate(SENTINEL_GBS), peak_flop_per_sentinel_byte=Bounded(value=2.0, low=1.98, high=2.02)
+        ),
+        kernels=[],
+        rounds=60,
+        seconds=10.0,
+        notes=[],
+    )
+
+
+def measured(workload: Workload, seconds: float, repetitions: int = 12) -> Workload:
+    """The workload with repetitions that alternate 1 % about `seconds`, one a round."""
+    for round_ in range(repetitions):
+        wobble = 1.01 if round_ % 2 else 0.99
+        workload.repetitions.append(Repetition(seconds * wobble, 1, 1.0, round_))
+    return workload
+
+
+def workload(method: str, n: int, repetitions: int = 12) -> Workload:
+    flops = matmul_flops(n)
+    return measured(Workload(method, n, partial(int), flops=flops), flops / RATES[method] / 1e9, repetitions)
+
+
+def results(
+    sizes: str = "64,128,1024", methods: str = "naive,blocked,einsum,matmul", complete: bool = True, quick: bool = False
+) -> Results:
+    request = Request.parse(sizes, methods, quick, False, known=METHODS)
+    embedding = [measured(w, 1e-6) for w in make_embedding(42)]
+    sentinel = make_sentinel()
+    return reduce_results(
+        request=request,
+        protocol={"seed": 42, "block_size": 64},
+        short_name="a CPU",
+        agreement=check_agreement(request.methods, make_operands, seed=42),
+        roofline=roofline(),
+        workloads=[workload(method, n) for method, n in request.measured_cells()],
+        sentinel=measured(sentinel, sentinel.bytes / SENTINEL_GBS / 1e9),
+        embedding=embedding,
+        complete=complete,
+        harness=Harness(wall_seconds=600.0, call_seconds=580.0, roof_seconds=10.0, share=20 / 600, sessions=1),
+    )
+
+
+def manifest() -> Manifest:
+    hardware = Hardware(
+        cpu="a CPU",
+        short_name="a CPU",
+        microarchitecture=None,
+        isa=[],
+        cores=Cores(logical=2, physical=None, usable=2),
+        caches=[],
+        memory_bytes=1 << 30,
+        governor=None,
+        power=None,
+        virtualized=None,
+        reasons={"governor": "no cpufreq", "power": "no battery", "virtualized": "not said"},
+    )
+    return Manifest(
+        experiment="03-matmul-perf",
+        created="2026-01-01T00:00:00+00:00",
+        command=["bench.py"],
+        seed=42,
+        config={"warnings": []},
+        git=Git(commit=None, dirty=None, reason="made up"),
+        versions={"python": "3", "numpy": "2", "llvmlite": "0"},
+        blas=Blas(library="openblas", version=None, kernel=None, threads=1),
+        threads={"OMP_NUM_THREADS": "1"},
+        hardware=hardware,
+        outputs={},
+    )

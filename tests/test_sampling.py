@@ -1,0 +1,166 @@
+"""How one number is taken, by a clock that moves only when a workload is called."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from labkit import sampling
+from labkit.sampling import Workload, calibrate, make_sentinel, take, time_calls, warm_up
+
+
+class FakeClock:
+    """Stands still but for the workloads called under it."""
+
+    def __init__(self, resolution=1e-9):
+        self.resolution = resolution
+        self.now = 100.0
+        self.used = 0.0
+
+    def wall(self):
+        return self.now
+
+    def cpu(self):
+        return self.used
+
+    def workload(self, *seconds, cpu=1.0):
+        """A workload whose calls last as listed, the last figure from there on."""
+        lasts = list(seconds)
+
+        def call():
+            step = lasts.pop(0) if len(lasts) > 1 else lasts[0]
+            self.now += step
+            self.used += cpu * step
+
+        return Workload("fake", 1, call)
+
+
+def test_a_repetition_is_the_wall_time_of_one_call():
+    clock = FakeClock()
+    workload = clock.workload(0.003)
+    workload.calls = 4
+    repetition = take(workload, clock, 7)
+    assert repetition.seconds == pytest.approx(0.003)
+    assert (repetition.calls, repetition.round) == (4, 7)
+    assert workload.repetitions == [repetition]
+    assert workload.total_seconds == pytest.approx(0.012)
+    assert workload.estimate == repetition.seconds
+
+
+@pytest.mark.parametrize("cpu", [0.5, 1.0, 2.0])
+def test_cpu_over_wall_tells_a_preempted_repetition_from_a_second_thread(cpu):
+    clock = FakeClock()
+    assert take(clock.workload(0.01, cpu=cpu), clock, 0).cpu_over_wall == pytest.approx(cpu)
+
+
+def test_a_clock_that_did_not_move_counts_as_one_tick_and_not_as_zero():
+    clock = FakeClock(resolution=1e-3)
+    workload = clock.workload(0.0)
+    workload.calls = 10
+    assert take(workload, clock, 0).seconds == pytest.approx(1e-4)
+
+
+def test_the_warm_up_is_one_call_that_is_not_recorded():
+    clock = FakeClock()
+    workload = clock.workload(0.5, 0.001)
+    assert warm_up(workload, clock) == pytest.approx(0.5)
+    assert workload.repetitions == []
+    assert take(workload, clock, 0).seconds == pytest.approx(0.001)
+
+
+def test_nothing_but_the_calls_stands_between_the_readings_of_the_wall_clock():
+    said = []
+
+    class Spy(FakeClock):
+        def wall(self):
+            said.append("wall")
+            return super().wall()
+
+        def cpu(self):
+            said.append("cpu")
+            return super().cpu()
+
+    time_calls(lambda: said.append("call"), 3, Spy())
+    assert said == ["cpu", "wall", "call", "call", "call", "wall", "cpu"]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(1e-5, 0.2), st.floats(1e-3, 0.02))
+def test_a_calibrated_repetition_lasts_the_visit_and_hardly_longer(call_seconds, target):
+    clock = FakeClock()
+    workload = clock.workload(call_seconds)
+    calibrate(workload, clock, target)
+    lasts = workload.calls * call_seconds
+    assert lasts >= target * (1 - 1e-4)
+    assert lasts <= 1.06 * target + 2 * call_seconds
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(0.5, 5000), st.floats(1e-6, 1e-2))
+def test_a_calibrated_repetition_is_a_thousand_ticks_of_a_coarse_clock(ticks, resolution):
+    clock = FakeClock(resolution)
+    call_seconds = ticks * resolution
+    workload = clock.workload(call_seconds)
+    calibrate(workload, clock, target=0.0)
+    assert workload.calls * call_seconds >= 1000 * resolution * (1 - 1e-6)
+
+
+def test_calibration_is_not_fooled_by_one_slow_reading():
+    clock = FakeClock()
+    workload = clock.workload(0.5, 1e-5)
+    calibrate(workload, clock, 0.010)
+    assert workload.calls * 1e-5 >= 0.010 * (1 - 1e-4)
+
+
+def test_calibration_is_not_fooled_by_one_fast_reading():
+    clock = FakeClock()
+    workload = clock.workload(1e-9, 1e-3)
+    calibrate(workload, clock, 0.010)
+    assert workload.calls <= 12
+
+
+def test_calibration_grows_at_most_tenfold_a_step_so_that_a_frozen_clock_does_not_run_away():
+    clock = FakeClock(resolution=1e-6)
+    asked = []
+    workload = clock.workload(0.0, 0.0, 1e-3)
+    original = workload.call
+    workload.call = lambda: (asked.append(1), original())
+    calibrate(workload, clock, 0.010)
+    assert workload.calls <= 12
+    assert len(asked) <= 60
+
+
+def test_calibration_says_what_it_spent_and_leaves_an_estimate_but_no_repetition():
+    clock = FakeClock()
+    workload = clock.workload(0.004)
+    before = clock.now
+    assert calibrate(workload, clock, 0.010) == pytest.approx(clock.now - before)
+    assert workload.estimate == pytest.approx(0.004)
+    assert workload.repetitions == []
+
+
+def test_a_call_longer_than_the_visit_is_a_repetition_by_itself():
+    clock = FakeClock()
+    workload = clock.workload(0.3)
+    calibrate(workload, clock, 0.010)
+    assert workload.calls == 1
+
+
+def test_the_sentinel_is_a_dot_product_of_two_vectors_of_128_kib():
+    sentinel = make_sentinel()
+    x, y = sentinel.call.args
+    assert sentinel.call.func is np.dot
+    assert x.nbytes == y.nbytes == 128 * 1024
+    assert x.dtype == y.dtype == np.float32
+    assert (sentinel.flops, sentinel.bytes) == (65_536, 262_144)
+    assert not np.shares_memory(x, y)
+    assert np.isfinite(sentinel.call())
+
+
+def test_the_system_clock_runs_forward_and_knows_its_tick():
+    clock = sampling.SystemClock()
+    wall, cpu = clock.wall(), clock.cpu()
+    sum(range(10_000))
+    assert clock.wall() > wall
+    assert clock.cpu() >= cpu
+    assert 0 < clock.resolution < 1e-3
