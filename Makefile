@@ -13,7 +13,7 @@ export VECLIB_MAXIMUM_THREADS := 1
 .PHONY: help bench quick roofline redraw test lint clean
 
 help:
-	@echo 'make bench     measure the lab in full (about half an hour; a first complete set in a minute)'
+	@echo 'make bench     measure the lab in full (a first complete set in a minute, all of it in ten or more)'
 	@echo 'make quick     the first minute of it'
 	@echo 'make roofline  measure what one core of this machine can do'
 	@echo 'make redraw    draw the figures and render the pages again, from the records'

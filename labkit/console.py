@@ -1,5 +1,6 @@
 """What is seen while it runs: a live table and progress on a terminal, plain lines elsewhere."""
 
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -27,7 +28,9 @@ class Screen:
     """Progress of one run. `columns` head the table that fills as cells are measured."""
 
     def __init__(self, columns: Sequence[str], console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        self.console = console or Console(
+            highlight=False, soft_wrap=not sys.stdout.isatty(), force_terminal=sys.stdout.isatty()
+        )
         self.columns = columns
         self.rows: dict[str, dict[str, str]] = {}
         self._said: set[tuple[str, str]] = set()
@@ -92,13 +95,13 @@ class Screen:
 
 def run(name: str, main: Callable[..., Any]) -> None:
     """Run a command line: one line an error, exit status 2 for what the user can mend, 130 on Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill keeps what Ctrl-C keeps
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command()(main)
     try:
         status = app(prog_name=name, standalone_mode=False)
-    except click.exceptions.Abort:
-        status = INTERRUPTED
-    except KeyboardInterrupt:
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        print(f"{name}: stopped; the same command goes on with what was measured so far", file=sys.stderr)
         status = INTERRUPTED
     except click.ClickException as error:
         status = _complain(name, f"{error.format_message().rstrip('.')}; see {name} --help")

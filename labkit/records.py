@@ -5,13 +5,14 @@
 
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from labkit.errors import LabError, os_error
-from labkit.statistics import IntervalKind
+from labkit.statistics import IntervalKind, summarise_rates
 
 Verdict = Literal["inside", "below", "above"]
 Comparison = Literal["faster", "slower", "no difference resolved"]
@@ -30,6 +31,12 @@ class Rate(Record):
     low: float
     high: float
     interval: IntervalKind
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Rate":
+        """The record of these rates."""
+        s = summarise_rates(values)
+        return cls(median=s.median, best=s.best, p90=s.p90, low=s.low, high=s.high, interval=s.interval)
 
 
 class Bounded(Record):
@@ -284,6 +291,7 @@ class Roof(Record):
 class Sanity(Record):
     method: str
     n: int
+    extrapolated: bool
     expected: list[float]
     measured: float
     verdict: Verdict

@@ -82,6 +82,14 @@ class Workload:
         """Wall time spent in timed calls, s."""
         return sum(r.seconds * r.calls for r in self.repetitions)
 
+    def rates(self, amount: float) -> list[float]:
+        """`amount` a second in units of 10^9 (GFLOPS, GB/s, GHz), one figure a repetition."""
+        return [amount / r.seconds / 1e9 for r in self.repetitions]
+
+    def rates_by_round(self, amount: float) -> dict[int, float]:
+        """The same by the round it was seen in."""
+        return {r.round: amount / r.seconds / 1e9 for r in self.repetitions}
+
 
 def time_calls(call: Call, calls: int, clock: Clock) -> tuple[float, float]:
     """(wall, cpu) seconds of `calls` calls; nothing but the calls stands between the readings."""

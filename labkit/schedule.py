@@ -84,16 +84,12 @@ def plan_rounds(
     return [Round(tuple(short[i] for i in rng.permutation(len(short))), tuple(after)) for after in between]
 
 
-def plan_long(groups: Mapping[tuple[Key, ...], int], short: Sequence[Key], rng: np.random.Generator) -> list[Round]:
-    """The second pass: each visit to a group of long cells, then a few rounds of the short ones."""
+def plan_long(
+    group: tuple[Key, ...], visits: int, short: Sequence[Key], beside: Sequence[Key], rng: np.random.Generator
+) -> list[Round]:
+    """The second pass: each visit to a group of long cells with `beside` (the sentinel), then a few rounds."""
     plan = []
-    for group, visits in groups.items():
-        for _ in range(visits):
-            plan.append(Round((), tuple(group[i] for i in rng.permutation(len(group)))))
-            plan.extend(plan_rounds(short, {}, ROUNDS_BETWEEN, rng))
+    for _ in range(visits):
+        plan.append(Round(tuple(beside), tuple(group[i] for i in rng.permutation(len(group)))))
+        plan.extend(plan_rounds(short, {}, ROUNDS_BETWEEN, rng))
     return plan
-
-
-def cost(plan: Sequence[Round], repetition_seconds: Mapping[Key, float]) -> float:
-    """Seconds that a plan takes, from what a repetition of each cell takes."""
-    return sum(repetition_seconds[key] for step in plan for key in (*step.short, *step.long))

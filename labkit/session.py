@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from labkit import schedule
 from labkit.console import Screen
-from labkit.sampling import VISIT_SECONDS, Clock, Repetition, Workload, calibrate, take, warm_up
+from labkit.sampling import SENTINEL, VISIT_SECONDS, Clock, Repetition, Workload, calibrate, take, warm_up
 from labkit.schedule import Key, Requirement, Round
 from labkit.store import Journal
 
@@ -27,6 +27,8 @@ class Cell:
     family: str
     visit_seconds: float = VISIT_SECONDS
     warm: bool = False
+    # Decided once, when the cell has been warmed up: a single stalled reading must not change its kind.
+    kind: Literal["short", "long"] | None = None
 
     @property
     def call_seconds(self) -> float:
@@ -36,11 +38,14 @@ class Cell:
 
     @property
     def short(self) -> bool:
-        return schedule.is_short(self.call_seconds)
+        """Whether it is visited in every round; by the cost model until it has been warmed up."""
+        return self.kind == "short" if self.kind else schedule.is_short(self.call_seconds)
 
     @property
     def repetition_seconds(self) -> float:
         """Seconds a repetition takes: a visit of a short cell, a call of a long one."""
+        if self.kind:
+            return self.workload.calls * self.call_seconds
         return max(self.visit_seconds, self.call_seconds) if self.short else self.call_seconds
 
     @property
@@ -73,6 +78,8 @@ class Session:
         on_progress: Callable[["Session"], None],
         started: float,
         seed: int,
+        pilots: Mapping[str, tuple[int, float]],
+        roof_seconds: float = 0.0,
     ) -> None:
         self.cells = {cell.workload.key: cell for cell in cells}
         self.journal, self.clock, self.screen = journal, clock, screen
@@ -83,10 +90,12 @@ class Session:
         self.warm_up_seconds = 0.0
         self.earlier_seconds = 0.0
         self.sessions = 1
+        self.roof_seconds = roof_seconds
         self.first_pass_cells: list[Cell] = []
         self.first_pass_done = False
         self._restore(journal.entries)
-        self._record("session", started)
+        self._estimate(pilots)
+        self._record("session", started, roof_seconds=roof_seconds)
 
     # --- what is known ---
 
@@ -114,7 +123,7 @@ class Session:
         return all(cell.measured for cell in self.cells.values())
 
     def _short(self) -> list[Cell]:
-        return [cell for cell in self.cells.values() if cell.workload.estimate is not None and cell.short]
+        return [cell for cell in self.cells.values() if cell.short]
 
     # --- the journal ---
 
@@ -123,6 +132,7 @@ class Session:
         for entry in entries:
             if entry["kind"] == "session":
                 self.sessions += 1
+                self.roof_seconds += entry["roof_seconds"]
                 self.earlier_seconds += last
             last = float(entry["at"])
             if entry["kind"] == "warm-up":
@@ -141,7 +151,7 @@ class Session:
 
     # --- measuring ---
 
-    def estimate(self, pilots: Mapping[str, tuple[int, float]]) -> None:
+    def _estimate(self, pilots: Mapping[str, tuple[int, float]]) -> None:
         """Give every cell a cost: from the same method at the nearest size known, a pilot's at first."""
         for cell in sorted(self.cells.values(), key=lambda c: c.workload.n):
             w = cell.workload
@@ -157,10 +167,14 @@ class Session:
 
     def first_pass(self) -> None:
         """Every cell that can be had in about a minute, long ones spread between the rounds of short ones."""
+        seen: set[str] = set()
         for cell in sorted(self.cells.values(), key=lambda c: c.call_seconds):
-            if cell.short or schedule.fits_first_pass(cell.call_seconds, cell.requirement):
+            method = cell.workload.method
+            # The cheapest cell of a method belongs here whatever it costs: the others are extrapolated from it.
+            if cell.short or method not in seen or schedule.fits_first_pass(cell.call_seconds, cell.requirement):
                 self.first_pass_cells.append(cell)
                 self._prepare(cell)
+            seen.add(method)
         self._meet(self.first_pass_cells)
         self.first_pass_done = True
         self.on_progress(self)
@@ -177,7 +191,9 @@ class Session:
             for key in group:
                 self._prepare(self.cells[key])
             visits = max(self.cells[key].remaining for key in group)
-            self._follow(schedule.plan_long({group: visits}, [c.workload.key for c in self._short()], self.rng))
+            short = [c.workload.key for c in self._short()]
+            beside = [key for key in short if key[0] == SENTINEL]
+            self._follow(schedule.plan_long(group, visits, short, beside, self.rng))
             self.on_progress(self)
         self._meet(list(self.cells.values()))
 
@@ -201,8 +217,10 @@ class Session:
         self.warm_up_seconds += seconds
         self._record("warm-up", self.clock.wall(), method=cell.workload.method, n=cell.workload.n, seconds=seconds)
         cell.warm = True
-        if cell.short:
+        if seconds < NOTICEABLE_SECONDS:
+            # Long or short, it is read again: one warm-up, slow as first calls are, does not decide.
             calibrate(cell.workload, self.clock, cell.visit_seconds)
+        cell.kind = "short" if schedule.is_short(cell.call_seconds) else "long"
 
     def _follow(self, plan: Iterable[Round]) -> None:
         for step in plan:

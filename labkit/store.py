@@ -28,35 +28,39 @@ def state_folder(output: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise os_error(f"make the folder {output.name}/{STATE}", error) from None
+        raise os_error(f"make the folder {_named(output)}/{STATE}", error) from None
     return folder
 
 
-def check_writable(output: Path) -> None:
-    """A LabError now, rather than after the measurement, if the output cannot be written."""
-    spare = state_folder(output) / "spare"
-    try:
+def check_writable(output: Path, *others: Path) -> None:
+    """A LabError now, rather than after the measurement, if the output or another folder cannot be written."""
+    for folder, size in ((state_folder(output), SPARE_BYTES), (output, 0), *((other, 0) for other in others)):
         try:
-            spare.write_bytes(bytes(SPARE_BYTES))
-        finally:
-            with contextlib.suppress(OSError):
-                spare.unlink(missing_ok=True)
-    except OSError as error:
-        raise os_error(f"write into {output.name}", error) from None
+            with tempfile.NamedTemporaryFile(dir=folder, prefix=".spare.") as spare:
+                spare.write(bytes(size))
+                spare.flush()
+        except OSError as error:
+            raise os_error(f"write into {_named(folder)}", error) from None
+
+
+def _named(folder: Path) -> str:
+    """A folder by its name alone: records and messages hold no absolute path."""
+    return folder.resolve().name
 
 
 @contextlib.contextmanager
-def locked(output: Path) -> Iterator[None]:
-    """Hold the output folder for this process alone."""
+def locked(output: Path, wait_seconds: float = 0.0) -> Iterator[None]:
+    """Hold the output folder for this process alone, after waiting so long for another to leave it."""
     lock = filelock.FileLock(state_folder(output) / "lock")
     try:
-        lock.acquire(blocking=False)
+        lock.acquire(timeout=wait_seconds)
     except filelock.Timeout:
         raise LabError(
-            f"another run is measuring into {output.name}: wait until it ends, or choose another folder with --output"
+            f"another run is measuring into {_named(output)}: "
+            "wait until it ends, or choose another folder with --output"
         ) from None
     except OSError as error:
-        raise os_error(f"lock {output.name}", error) from None
+        raise os_error(f"lock {_named(output)}", error) from None
     try:
         yield
     finally:
@@ -87,16 +91,17 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def staging(output: Path) -> Iterator[Path]:
-    """An empty folder beside the artifacts in which the next set is made."""
+    """An empty folder beside the artifacts in which the next set is made; a whole one is left to `settle`."""
     settle(output)
     try:
         folder = Path(tempfile.mkdtemp(dir=state_folder(output), prefix="stage-"))
     except OSError as error:
-        raise os_error(f"write into {output.name}", error) from None
+        raise os_error(f"write into {_named(output)}", error) from None
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if not (folder / _INDEX).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def publish(stage: Path, output: Path, targets: Mapping[str, str]) -> None:

@@ -86,6 +86,8 @@ def drawn():
     ends = [(1024, y, f"label {i}", COLOURS[i]) for i, y in enumerate((50.0, 51.0, 50.5, 0.004))]
     for x, y, _, colour in ends:
         axes.plot([64, x], [y, y], color=colour)
+    axes.set_xlim(50, 1200)
+    axes.set_ylim(0.001, 200)
     label_ends(figure, axes, ends)
     return figure, axes
 

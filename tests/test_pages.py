@@ -37,7 +37,13 @@ def test_what_is_no_number_is_written_so_rather_than_crashing_the_page(value):
 
 @pytest.mark.parametrize(
     ("gflops", "text"),
-    [(87.25, "87.2 GFLOPS"), (1.0, "1.00 GFLOPS"), (0.0037, "3.70 MFLOPS"), (2e-5, "20.0 kFLOPS"), (5e-8, "0.0500 kFLOPS")],
+    [
+        (87.25, "87.2 GFLOPS"),
+        (1.0, "1.00 GFLOPS"),
+        (0.0037, "3.70 MFLOPS"),
+        (2e-5, "20.0 kFLOPS"),
+        (5e-8, "0.0500 kFLOPS"),
+    ],
 )
 def test_a_rate_is_written_in_the_unit_that_suits_it(gflops, text):
     assert pages.flops(gflops) == text

@@ -86,7 +86,9 @@ def test_export_writes_one_schema_a_kind_of_file(tmp_path):
     assert len(list(tmp_path.glob("*.schema.json"))) == len(records.SCHEMAS)
 
 
-@pytest.mark.parametrize(("document", "kind"), [(results(cell(), extrapolated(method="blocked")), Results), (roofline(), Roofline)])
+@pytest.mark.parametrize(
+    ("document", "kind"), [(results(cell(), extrapolated(method="blocked")), Results), (roofline(), Roofline)]
+)
 def test_what_is_written_is_what_is_read(document, kind):
     record = decode(document, kind)
     raw = records.encode(record)

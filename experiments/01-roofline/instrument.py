@@ -39,7 +39,7 @@ VISIT_SECONDS = 0.004
 SWEEP_VISITS = 5
 ACCUMULATORS = (1, 2, 4, 6, 8, 10, 12, 16, 20, 24)
 SPARE_REGISTERS = 2  # for the multiplier and the addend
-PROBE_ACCUMULATORS, PROBE_VISITS = 10, 40
+PROBE_VISITS = 40
 
 PATTERNS: tuple[Literal["load", "copy", "triad"], ...] = ("load", "copy", "triad")
 # A working set well inside its level and well outside the one below.
@@ -71,9 +71,8 @@ def sweep(target: Target, clock: sampling.Clock) -> list[tuple[Saturation, Workl
     """The peak over the number of accumulators, best of a few visits each."""
     found = []
     for lanes, name in widths(target):
-        registers = target.registers if lanes == target.lanes else 16
         for accumulators in ACCUMULATORS:
-            if accumulators + SPARE_REGISTERS > registers:
+            if accumulators + SPARE_REGISTERS > target.registers:
                 continue
             try:
                 workload = peak_probe(target, lanes, accumulators, target.fma, "peak")
@@ -190,28 +189,20 @@ def _naive(clock: sampling.Clock) -> Workload:
 # --- reduce -----------------------------------------------------------------------------------------
 
 
-def rate(workload: Workload, amount: float) -> Rate:
-    """`amount` a second in units of 10^9, over the workload's repetitions."""
-    s = statistics.summarise_rates([amount / seconds / 1e9 for seconds in workload.seconds])
-    return Rate(median=s.median, best=s.best, p90=s.p90, low=s.low, high=s.high, interval=s.interval)
-
-
-def _by_round(workload: Workload, amount: float) -> dict[int, float]:
-    return {r.round: amount / r.seconds / 1e9 for r in workload.repetitions}
-
-
 def _reduce(
     hardware: Hardware, library: Blas, swept: list[Saturation], chosen: Saturation, peak: Workload,
     ceilings: dict[str, Workload], ghz: Workload, sentinel: Workload,
     streams: dict[tuple[str, Literal["load", "copy", "triad"]], Workload], kernels: Sequence[Workload],
 ) -> Roofline:  # fmt: skip
-    gflops, clock = rate(peak, peak.flops), rate(ghz, ghz.flops)
-    in_sentinels = statistics.share_of_standard(_by_round(peak, peak.flops), _by_round(sentinel, sentinel.bytes))
+    gflops, clock = Rate.of(peak.rates(peak.flops)), Rate.of(ghz.rates(ghz.flops))
+    in_sentinels = statistics.share_of_standard(
+        peak.rates_by_round(peak.flops), sentinel.rates_by_round(sentinel.bytes)
+    )
     bandwidth = [
-        Bandwidth(level=level, pattern=pattern, working_set_bytes=w.n, gbs=rate(w, w.bytes))
+        Bandwidth(level=level, pattern=pattern, working_set_bytes=w.n, gbs=Rate.of(w.rates(w.bytes)))
         for (level, pattern), w in streams.items()
     ]
-    levels = {b.level: max(x.gbs.median for x in bandwidth if x.level == b.level) for b in bandwidth}
+    levels = {b.level: max(x.gbs.best for x in bandwidth if x.level == b.level) for b in bandwidth}
     return Roofline(
         schema="roofline/1",
         machine=machine.identity(hardware, library),
@@ -220,19 +211,32 @@ def _reduce(
             fp32_fma_gflops=gflops, instruction_set=chosen.instruction_set, lanes=chosen.lanes,
             accumulators=chosen.accumulators, flops_per_cycle=gflops.best / clock.best, sweep=swept,
         ),
-        ceilings=[Ceiling(name=name, gflops=rate(w, w.flops)) for name, w in ceilings.items()],
+        ceilings=[Ceiling(name=name, gflops=Rate.of(w.rates(w.flops))) for name, w in ceilings.items()],
         clock=CoreClock(ghz=clock, nominal_ghz=machine.nominal_ghz()),
         bandwidth=bandwidth,
         ridge=[Ridge(level=level, flop_per_byte=gflops.best / gbs, gbs=gbs) for level, gbs in levels.items()],
         sentinel=SentinelPeak(
-            gbs=rate(sentinel, sentinel.bytes),
+            gbs=Rate.of(sentinel.rates(sentinel.bytes)),
             peak_flop_per_sentinel_byte=Bounded(value=in_sentinels.value, low=in_sentinels.low, high=in_sentinels.high),
         ),
         kernels=[_place(w) for w in kernels],
         rounds=ROUNDS,
         seconds=0.0,
-        notes=[] if hardware.caches else [NO_CACHES_NOTE],
+        notes=_notes(hardware, streams),
     )  # fmt: skip
+
+
+def _notes(hardware: Hardware, streams: dict[tuple[str, Literal["load", "copy", "triad"]], Workload]) -> list[str]:
+    """What is missing from this roof."""
+    if not hardware.caches:
+        return [NO_CACHES_NOTE]
+    last, dram = max(cache.bytes for cache in hardware.caches), streams["DRAM", "load"].n
+    if dram < 0.9 * DRAM_TIMES_LAST_LEVEL * last:
+        return [
+            f"DRAM was measured over {dram >> 20} MiB, as memory allowed: less than {DRAM_TIMES_LAST_LEVEL} times the "
+            f"last cache of {last >> 20} MiB, so a part of it may be that cache's"
+        ]
+    return []
 
 
 def _place(w: Workload) -> PlacedKernel:
@@ -254,13 +258,15 @@ def _place(w: Workload) -> PlacedKernel:
 def quick_probe() -> str:
     """Peak and clock alone, as JSON: the 90th percentile of brief visits side by side."""
     clock, target = SystemClock(), host_target()
-    probes = [peak_probe(target, lanes, PROBE_ACCUMULATORS, target.fma, "peak") for lanes, _ in widths(target)]
+    # Enough chains for four units of latency four, where there are registers for them.
+    accumulators = 16 if target.registers >= 32 else 10
+    probes = [peak_probe(target, lanes, accumulators, target.fma, "peak") for lanes, _ in widths(target)]
     visited = [*probes, clock_probe()]
     for workload in visited:
         sampling.calibrate(workload, clock, VISIT_SECONDS / 4)
     for visit in range(PROBE_VISITS):
         for workload in visited:
             sampling.take(workload, clock, visit)
-    peak = max(rate(w, w.flops).p90 for w in probes)
-    ghz = rate(visited[-1], visited[-1].flops).p90
+    peak = max(Rate.of(w.rates(w.flops)).p90 for w in probes)
+    ghz = Rate.of(visited[-1].rates(visited[-1].flops)).p90
     return json.dumps({"fp32_fma_gflops": round(peak, 3), "clock_ghz": round(ghz, 4)})

@@ -19,6 +19,7 @@ from labkit.sampling import Workload
 
 UNROLL = 4
 # m = 0.9999 and c = 1e-4 have their fixed point at 1: accumulators stay finite and normal for ever.
+# Through the addend they grow until a step no longer changes them, below 2000.
 MULTIPLIER, ADDEND = 0.9999, 1e-4
 # Loop trips of a call: some 0.1 ms, so that entering through ctypes (about 1 us) does not count.
 PEAK_TRIPS = 4_000
@@ -41,6 +42,11 @@ class Target:
     lanes: int  # fp32 lanes of the widest vector register
     registers: int  # vector registers
     fma: bool
+
+    @property
+    def in_addend(self) -> bool:
+        """Whether the multiply-add overwrites its addend and nothing else."""
+        return self.instruction_set == "NEON"
 
 
 def choose_target(triple: str, cpu: str, features: Any) -> Target:
@@ -70,8 +76,12 @@ def host_target() -> Target:
 # --- the loops, as IR -------------------------------------------------------------------------------
 
 
-def peak_ir(lanes: int, accumulators: int, fma: bool) -> str:
-    """`kernel(trips, data)`: independent chains a = a * m + c, all operands loaded and all results stored."""
+def peak_ir(lanes: int, accumulators: int, fma: bool, in_addend: bool = False) -> str:
+    """`kernel(trips, data)`: independent chains a = a * m + c, all operands loaded and all results stored.
+
+    With `in_addend` the chain runs through the addend, a = m * c + a: an instruction set whose multiply-add
+    overwrites its addend (NEON's fmla) would need a copy for each of the other kind.
+    """
     v = f"<{lanes} x float>" if lanes > 1 else "float"
     suffix = f"v{lanes}f32" if lanes > 1 else "f32"
     lines = [
@@ -90,7 +100,8 @@ def peak_ir(lanes: int, accumulators: int, fma: bool) -> str:
         for a in range(accumulators):
             old, new = f"%a{a}.{u}", f"%a{a}.{u + 1}"
             if fma:
-                lines.append(f"  {new} = call {v} @llvm.fma.{suffix}({v} {old}, {v} %m, {v} %c)")
+                operands = f"{v} %m, {v} %c, {v} {old}" if in_addend else f"{v} {old}, {v} %m, {v} %c"
+                lines.append(f"  {new} = call {v} @llvm.fma.{suffix}({operands})")
             else:
                 lines.append(f"  %t{a}.{u} = fmul {v} {old}, %m")
                 lines.append(f"  {new} = fadd {v} %t{a}.{u}, %c")
@@ -172,9 +183,15 @@ def stream_ir(pattern: str, lanes: int, fma: bool) -> str:
             lines.append(f"  %x{u} = load {vi}, ptr %a{u}, align {4 * lanes}")
             lines.append(f"  %o{u}.next = or {vi} %o{u}, %x{u}")
         elif pattern == "copy":
-            lines += [f"  %x{u} = load {v}, ptr %a{u}, align {4 * lanes}", f"  store {v} %x{u}, ptr %b{u}, align {4 * lanes}"]
+            lines += [
+                f"  %x{u} = load {v}, ptr %a{u}, align {4 * lanes}",
+                f"  store {v} %x{u}, ptr %b{u}, align {4 * lanes}",
+            ]
         else:
-            lines += [f"  %x{u} = load {v}, ptr %a{u}, align {4 * lanes}", f"  %y{u} = load {v}, ptr %b{u}, align {4 * lanes}"]
+            lines += [
+                f"  %x{u} = load {v}, ptr %a{u}, align {4 * lanes}",
+                f"  %y{u} = load {v}, ptr %b{u}, align {4 * lanes}",
+            ]
             if fma:
                 lines.append(f"  %z{u} = call {v} @llvm.fma.v{lanes}f32({v} %x{u}, {v} %s, {v} %y{u})")
             else:
@@ -257,6 +274,8 @@ def check_loop(assembly: str, fmas: int, fma: bool) -> list[str]:
         count = len(re.findall(pattern, text, re.MULTILINE))
         if count != fmas:
             faults.append(f"{count} instructions of {pattern} instead of {fmas}")
+    if re.search(r"^(v?mov[au]ps|mov|orr)\s+[%v][^(\[]*$", text, re.MULTILINE):
+        faults.append("a copy between registers in the loop")
     if re.search(r"^(call|bl|blr)\b", text, re.MULTILINE):
         faults.append("a call in the loop")
     if re.search(r"\(%[re][sb]p\)|%[re][sb]p\b|\[sp\b|\bsp,", text):
@@ -278,7 +297,7 @@ def _aligned(elements: int, offset_bytes: int = 0) -> np.ndarray[Any, np.dtype[n
 
 def peak_probe(target: Target, lanes: int, accumulators: int, fma: bool, name: str) -> Workload:
     """The FMA loop (multiply and add where `fma` is false); a LabError if its code is not what was meant."""
-    ir = peak_ir(lanes, accumulators, fma)
+    ir = peak_ir(lanes, accumulators, fma, target.in_addend)
     faults = check_loop(emit_assembly(ir, target), accumulators * UNROLL, fma)
     if faults:
         raise LabError(f"the {name} probe was compiled to something else: {'; '.join(faults)}")

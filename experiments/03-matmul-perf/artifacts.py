@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reduction import as_rate, rates, reduce_results
+from reduction import reduce_results
 
 from labkit import pages, provenance, records, store, threads
 from labkit.console import INTERRUPTED
 from labkit.errors import LabError
-from labkit.records import Harness, Manifest, Results
+from labkit.records import Harness, Manifest, Rate, Results
 
 if TYPE_CHECKING:
     from experiment import Experiment
@@ -85,7 +85,7 @@ class Publisher:
 
     def _due(self, session: "Session", now: float) -> bool:
         if self.published_at is None:
-            seen = all(cell.workload.repetitions for cell in session.first_pass_cells)
+            seen = all(cell.workload.repetitions for cell in session.first_pass_cells) and self._any_measured()
             return session.first_pass_done or (seen and now - session.earlier_seconds > FIRST_SET_SECONDS)
         return now - self.published_at > self.cost / DRAWING_PORTION
 
@@ -110,7 +110,7 @@ class Publisher:
             harness=Harness(
                 wall_seconds=wall,
                 call_seconds=calls,
-                roof_seconds=e.roof_seconds,
+                roof_seconds=session.roof_seconds,
                 share=(wall - calls) / wall,
                 sessions=session.sessions,
             ),
@@ -126,15 +126,20 @@ class Publisher:
         self.cost = self.published_at - before
         return results
 
+    def _any_measured(self) -> bool:
+        """Whether any cell of the lab has a repetition."""
+        e = self.experiment
+        return any(cell.workload.repetitions for cell in e.cells if cell.workload.method in e.request.methods)
+
     def interrupted(self) -> int:
         """Ctrl-C: leave what was measured, say how to go on. Exit status 130."""
         e = self.experiment
         e.screen.stop()
         session = e.session
-        taken = sum(len(cell.workload.repetitions) for cell in e.cells)
-        if session is None or not e.sentinel.repetitions or not taken:
-            e.screen.say("Stopped before anything was measured.")
+        if session is None or not e.sentinel.repetitions or not self._any_measured():
+            e.screen.say("Stopped before there was anything to show: the same command goes on from here.")
             return INTERRUPTED
+        taken = sum(len(cell.workload.repetitions) for cell in e.cells)
         self.publish()
         left = pages.duration(session.remaining_seconds)
         e.screen.say(
@@ -169,7 +174,7 @@ class Publisher:
         for cell in self.experiment.cells:
             w = cell.workload
             if w.method in self.experiment.request.methods and w.repetitions:
-                rate = as_rate(rates(w, w.flops))
+                rate = Rate.of(w.rates(w.flops))
                 of = f"{pages.spread(rate)}, {len(w.repetitions)} repetitions"
                 line = f"{w.method:>8} N={w.n:<5} {pages.flops(rate.median):>12} ({of})"
                 self.experiment.screen.cell(w.method, str(w.n), _brief(rate.median), line if cell.measured else None)

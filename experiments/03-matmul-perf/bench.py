@@ -108,7 +108,7 @@ def main(
     with store.locked(output):
         if redraw:
             return redraw_artifacts(output)
-        store.check_writable(output)
+        store.check_writable(output, *([HERE.parents[1]] if output.resolve() == HERE else []))
         threads.check_effective_threads()
         experiment = Experiment(request, output, SEED, BLOCK_SIZE, make_operands)
         experiment.agreement = check_agreement(request.methods, make_operands, seed=SEED)

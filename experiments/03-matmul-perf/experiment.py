@@ -29,10 +29,10 @@ PYTHON_METHODS = ("naive", "blocked", "blocked_32", "blocked_128")
 EXTRAPOLATED_FROM_N = 1024
 # With --measure-all one repetition of such a cell is enough; it is recorded as such.
 MEASURE_ALL_REQUIREMENT = Requirement(repetitions=1, seconds=0.0)
-# What an extrapolation starts from when no smaller size was asked for.
+# What pure-Python products are extrapolated from when no size was asked for that is soon measured.
 BASIS_N = 128
 # A product small enough to price a method before its first warm-up.
-PILOT_N = 32
+PILOT_N, PILOT_CALLS = 32, 5
 
 # The lab's anchor: an embedding of 600 tokens by 64, and the vocabulary projection of a batch.
 VOCABULARY, WIDTH, BATCH, TOKENS = 600, 64, 32, 16
@@ -64,11 +64,11 @@ class Request:
         if not all(word.isascii() and word.isdigit() and int(word) >= 1 for word in words):
             raise LabError(f"--sizes takes whole numbers of at least 1, like 64,128; got '{sizes}'")
         orders = tuple(sorted({int(word) for word in words}))
-        needed, limit = 3 * 4 * orders[-1] ** 2, machine.memory_limit()
+        needed, limit = sum(3 * 4 * n**2 for n in orders), machine.memory_limit()
         if needed > limit // 2:
             raise LabError(
-                f"--sizes {orders[-1]}: A, B and C take {needed / 2**30:.1f} GiB of the "
-                f"{limit / 2**30:.1f} GiB here; choose a smaller N"
+                f"--sizes {sizes}: A, B and C take {needed / 2**30:.1f} GiB of the "
+                f"{limit / 2**30:.1f} GiB here; choose smaller ones"
             )
         names = list(dict.fromkeys(word.strip() for word in methods.split(",")))
         unknown = [name for name in names if name not in known]
@@ -81,10 +81,12 @@ class Request:
         return method in PYTHON_METHODS and n >= EXTRAPOLATED_FROM_N and not self.measure_all
 
     def measured_cells(self) -> Iterator[tuple[str, int]]:
-        """The cells to be measured, with a basis for extrapolations that would have none."""
+        """The cells to be measured, with a basis for extrapolations that would have none in the first minute."""
         for method in self.methods:
             sizes = [n for n in self.sizes if not self.extrapolated(method, n)]
-            for n in sizes or [BASIS_N]:
+            if method in PYTHON_METHODS and all(n > BASIS_N for n in sizes):
+                yield method, BASIS_N
+            for n in sizes:
                 yield method, n
 
     def requirement(self, method: str, n: int) -> Requirement:
@@ -115,7 +117,6 @@ class Experiment:
 
     def __post_init__(self) -> None:
         self.started = self.clock.wall() - _process_age()
-        self.created = time.time()
         self.hardware, self.blas, self.git = provenance.observe()
         self.identity = machine.identity(self.hardware, self.blas)
         self.screen = Screen(["method", *map(str, self.request.sizes)])
@@ -137,7 +138,7 @@ class Experiment:
                 operands[n] = (A, B, np.empty((n, n), dtype=np.float32))
             A, B, C = operands[n]
             # What is timed is the method's own body: its operands have been checked by then.
-            call = partial(inspect.unwrap(self.request.methods[method]), A, B, out=C)
+            call = partial(_bare(self.request.methods[method]), A, B, out=C)
             workload = Workload(method, n, call, flops=matmul_flops(n))
             family = "python" if method in PYTHON_METHODS else method
             yield Cell(workload, self.request.requirement(method, n), f"{method} at N={n}", family)
@@ -178,20 +179,32 @@ class Experiment:
             "seed": self.seed, "block_size": self.block_size,
         }  # fmt: skip
         header = {"fingerprint": provenance.fingerprint(MEASURING_CODE, facts)}
+        pilots = self._pilots()
         journal = store.Journal(path, header)
         if journal.stale:
             self.screen.say("An unfinished run was made by other code or on another machine: starting over.")
-        self.session = Session(self.cells, journal, self.clock, self.screen, on_progress, self.started, self.seed)
+        self.session = Session(
+            self.cells,
+            journal,
+            self.clock,
+            self.screen,
+            on_progress,
+            self.started,
+            self.seed,
+            pilots,
+            self.roof_seconds,
+        )
         taken = sum(len(cell.workload.repetitions) for cell in self.cells)
         if taken:
             self.screen.say(f"Going on from an unfinished run: {taken} repetitions are already measured.")
         self.screen.start()
-        with contextlib.closing(journal):
-            self.session.estimate(self._pilots())
+        try:
             self.session.first_pass()
             if not self.request.quick:
                 self.session.second_pass()
-        self.screen.stop()
+        finally:
+            self.screen.stop()
+            journal.close()
 
     def _pilots(self) -> dict[str, tuple[int, float]]:
         """What one small product of each method takes, to price the large ones."""
@@ -199,9 +212,17 @@ class Experiment:
         prices = {}
         for name, method in self.request.methods.items():
             multiply = partial(method, A, B)
-            multiply()
-            prices[name] = (PILOT_N, sampling.time_calls(multiply, 1, self.clock)[0])
+            # The least of a few: one call that was held up would make every size of it look dear.
+            prices[name] = (PILOT_N, min(sampling.time_calls(multiply, 1, self.clock)[0] for _ in range(PILOT_CALLS)))
         return prices
+
+
+def _bare(method: Method) -> Method:
+    """The method's own body, without the check of its operands."""
+    if isinstance(method, partial):
+        return partial(inspect.unwrap(method.func), *method.args, **method.keywords)
+    bare: Method = inspect.unwrap(method)
+    return bare
 
 
 def make_embedding(seed: int) -> list[Workload]:

@@ -10,7 +10,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from labkit import figures, pages
 from labkit.figures import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, YELLOW
 from labkit.records import Cell, Results, Roof
-from labkit.roof import NO_REUSE_INTENSITY, compulsory_intensity
+from labkit.roof import NO_REUSE_INTENSITY, attainable, compulsory_intensity
 
 # Colour and marker both tell the methods apart.
 LOOKS = {
@@ -39,16 +39,16 @@ def draw(results: Results) -> bytes:
     roof, sizes = results.roof, sorted({cell.n for cell in results.cells})
     rates = [rate for cell in results.cells for rate in (cell.gflops.low, cell.gflops.high)]
     floor = min([*rates, NO_REUSE_INTENSITY * roof.dram_gbs]) / 2.5
-    left = min(sizes[0], max(roof.crossover_n, sizes[0] / 16)) / 2.2
+    left, right = min(sizes[0], roof.crossover_n) / 2.2, max(sizes[-1], roof.crossover_n)
     axes.set(xscale="log", yscale="log", xlabel="N (matrices are N × N)", ylabel="GFLOPS")
-    axes.set_xlim(left, sizes[-1] * 1.12)
+    axes.set_xlim(left, right * 1.12)
     axes.set_ylim(floor, max([roof.peak_gflops, *rates]) * ROOF_TOP)
     axes.xaxis.set_major_locator(FixedLocator(sizes))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda n, _: f"{n:.0f}"))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
     axes.set_title(title(results), loc="left", pad=12)
-    _draw_roof(axes, roof, left, sizes[-1])
+    _draw_roof(axes, roof, left, right)
     labels = []
     for method, (colour, marker, name) in LOOKS.items():
         cells = [cell for cell in results.cells if cell.method == method]
@@ -85,25 +85,19 @@ def _draw_roof(axes: Axes, roof: Roof, left: float, right: float) -> None:
         f"measured fp32 peak of one core: {pages.flops(roof.peak_gflops)}",
         (right, roof.peak_gflops), xytext=(0, 5), textcoords="offset points", ha="right", color=BLACK, fontsize=10.5,
     )  # fmt: skip
-    n = np.array([left, max(roof.crossover_n, left)])
-    ceiling = np.array([compulsory_intensity(x) for x in n]) * roof.dram_gbs
+    n = np.array([left, roof.crossover_n])
+    ceiling = [attainable(compulsory_intensity(x), roof.peak_gflops, roof.dram_gbs) for x in n]
     axes.plot(n, ceiling, color=BLACK, lw=2.0, zorder=2)
-    if roof.crossover_n > left:
-        axes.plot(roof.crossover_n, roof.peak_gflops, "D", color=BLACK, ms=6, zorder=6)
-        axes.plot(
-            [roof.crossover_n] * 2,
-            [axes.get_ylim()[0], roof.peak_gflops],
-            color=GREY,
-            lw=1.0,
-            ls=":",
-            zorder=1,
-        )
-        axes.annotate(
-            f"N* = {roof.crossover_n:.0f}: the memory ceiling,\n"
-            f"{pages.significant(roof.dram_gbs)} GB/s × N/6, meets the peak",
-            (roof.crossover_n, CROSSOVER_LABEL_HEIGHT), xycoords=("data", "axes fraction"),
-            xytext=(6, 0), textcoords="offset points", fontsize=10, color=BLACK, va="center", linespacing=1.3,
-        )  # fmt: skip
+    floor, in_right_half = axes.get_ylim()[0], roof.crossover_n > (left * right) ** 0.5
+    axes.plot(roof.crossover_n, roof.peak_gflops, "D", color=BLACK, ms=6, zorder=6)
+    axes.plot([roof.crossover_n] * 2, [floor, roof.peak_gflops], color=GREY, lw=1.0, ls=":", zorder=1)
+    axes.annotate(
+        f"N* = {roof.crossover_n:.0f}: the memory ceiling,\n"
+        f"{pages.significant(roof.dram_gbs)} GB/s × N/6, meets the peak",
+        (roof.crossover_n, CROSSOVER_LABEL_HEIGHT), xycoords=("data", "axes fraction"),
+        xytext=(-6 if in_right_half else 6, 0), textcoords="offset points", ha="right" if in_right_half else "left",
+        fontsize=10, color=BLACK, va="center", linespacing=1.3,
+    )  # fmt: skip
     flat = NO_REUSE_INTENSITY * roof.dram_gbs
     axes.axhline(flat, color=GREY, lw=1.4, ls=(0, (5, 3)), zorder=2)
     axes.annotate(

@@ -36,30 +36,16 @@ PREEMPTED_BELOW, SECOND_THREAD_ABOVE = 0.98, 1.05
 NOISY_PORTION, NOISY_WIDTH = 0.10, 0.20
 
 
-def rates(workload: Workload, amount: float) -> list[float]:
-    """`amount` a second, in units of 10^9, one figure a repetition."""
-    return [amount / seconds / 1e9 for seconds in workload.seconds]
-
-
-def by_round(workload: Workload, amount: float) -> dict[int, float]:
-    """The rate seen in each round."""
-    return {r.round: amount / r.seconds / 1e9 for r in workload.repetitions}
-
-
-def as_rate(values: Sequence[float]) -> Rate:
-    """A record of a sample of rates."""
-    s = statistics.summarise_rates(values)
-    return Rate(median=s.median, best=s.best, p90=s.p90, low=s.low, high=s.high, interval=s.interval)
-
-
 def reduce_cell(workload: Workload, sentinel: Workload, peak_per_byte: Bounded) -> Cell:
     """A measured cell. Its share of the roof goes through the sentinel of the same rounds."""
-    in_sentinels = statistics.share_of_standard(by_round(workload, workload.flops), by_round(sentinel, sentinel.bytes))
+    in_sentinels = statistics.share_of_standard(
+        workload.rates_by_round(workload.flops), sentinel.rates_by_round(sentinel.bytes)
+    )
     sentinels_a_peak = Ratio(
         1 / peak_per_byte.value, 1 / peak_per_byte.high, 1 / peak_per_byte.low, in_sentinels.pairs, "ci95"
     )
     share = statistics.multiply(in_sentinels, sentinels_a_peak)
-    gflops = as_rate(rates(workload, workload.flops))
+    gflops = Rate.of(workload.rates(workload.flops))
     notes = disturbances(workload.repetitions)
     disturbed = sum(not PREEMPTED_BELOW <= r.cpu_over_wall <= SECOND_THREAD_ABOVE for r in workload.repetitions)
     wide = gflops.interval == "ci95" and gflops.high - gflops.low > NOISY_WIDTH * gflops.median
@@ -216,14 +202,14 @@ def reduce_embedding(workloads: Sequence[Workload]) -> Embedding | None:
 def reduce_roof(roofline: Roofline, sentinel: Workload) -> Roof:
     """The roof as the lab uses it: the peak, and the fastest that DRAM was seen to be."""
     peak = roofline.peak.fp32_fma_gflops.best
-    dram = max(b.gbs.median for b in roofline.bandwidth if b.level == "DRAM")
+    dram = max(b.gbs.best for b in roofline.bandwidth if b.level == "DRAM")
     return Roof(
         peak_gflops=peak,
         dram_gbs=dram,
         ridge_flop_per_byte=model.ridge(peak, dram),
         crossover_n=model.crossover_n(peak, dram),
         sentinel=RoofSentinel(
-            gbs=as_rate(rates(sentinel, sentinel.bytes)),
+            gbs=Rate.of(sentinel.rates(sentinel.bytes)),
             peak_flop_per_sentinel_byte=roofline.sentinel.peak_flop_per_sentinel_byte,
         ),
     )

@@ -12,7 +12,7 @@ from labkit.records import MachineIdentity, Roofline
 
 ROOFLINE = Path(__file__).resolve().parents[1] / "01-roofline"
 RECORD = "kernels.json"
-# Written by roofline.py in its .state/: the digest of the record that this checkout itself measured.
+# Written by roofline.py into its .state/: the digest of the record that this checkout has measured itself.
 MARKER = "measured"
 
 

@@ -33,6 +33,7 @@ def check_sanity(cells: Sequence[Cell]) -> list[Sanity]:
                 Sanity(
                     method=cell.method,
                     n=cell.n,
+                    extrapolated=cell.extrapolated,
                     expected=[low, high],
                     measured=rate,
                     verdict=verdict,
