@@ -1,5 +1,6 @@
 """What is seen while it runs: a live table and progress on a terminal, plain lines elsewhere."""
 
+import functools
 import signal
 import sys
 import time
@@ -21,6 +22,7 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 # The screen is drawn between repetitions only, by the measuring thread: a thread of its own would take
 # the interpreter away from what is being timed.
 REFRESH_SECONDS = 1.0
+HEARTBEAT_SECONDS = 60.0  # between lines that say it is still alive, where there is no terminal
 BAR_COLUMNS = 40  # narrower than a terminal, so that a typed ^C does not wrap
 
 
@@ -35,7 +37,7 @@ class Screen:
         self.rows: dict[str, dict[str, str]] = {}
         self._said: set[tuple[str, str]] = set()
         self._live: Live | None = None
-        self._drawn = 0.0
+        self._drawn = time.monotonic()
         self._progress = Progress(
             TextColumn("{task.percentage:>3.0f}%"),
             BarColumn(bar_width=BAR_COLUMNS),
@@ -69,6 +71,9 @@ class Screen:
         if busy > 2 * REFRESH_SECONDS:
             due = datetime.now() + timedelta(seconds=busy)
             self._now += f", about {duration(busy)}, due at {due:%H:%M:%S}"
+        if not self.console.is_terminal and time.monotonic() - self._drawn > HEARTBEAT_SECONDS:
+            self.say(f"{self._now}; about {duration(left)} left")
+            self._drawn = time.monotonic()
         self._progress.update(self._task, total=max(done + left, 1e-9), completed=done, left=duration(left))
         self._refresh(force=busy > 2 * REFRESH_SECONDS)
 
@@ -97,12 +102,18 @@ def run(name: str, main: Callable[..., Any]) -> None:
     """Run a command line: one line an error, exit status 2 for what the user can mend, 130 on Ctrl-C."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill keeps what Ctrl-C keeps
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-    app.command()(main)
+
+    @functools.wraps(main)
+    def interruptible(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return main(*args, **kwargs)
+        except KeyboardInterrupt:
+            print(f"{name}: stopped; the same command goes on with what was measured so far", file=sys.stderr)
+            return INTERRUPTED
+
+    app.command()(interruptible)
     try:
         status = app(prog_name=name, standalone_mode=False)
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        print(f"{name}: stopped; the same command goes on with what was measured so far", file=sys.stderr)
-        status = INTERRUPTED
     except click.ClickException as error:
         status = _complain(name, f"{error.format_message().rstrip('.')}; see {name} --help")
     except LabError as error:

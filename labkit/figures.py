@@ -84,13 +84,13 @@ def spread_apart(positions: Sequence[float], gap: float) -> list[float]:
 
 def label_ends(figure: Figure, axes: Axes, labels: Sequence[tuple[float, float, str, str]]) -> None:
     """Labels (x, y, text, colour) to the right of curve ends, moved apart vertically so that none overlap."""
-    figure.canvas.draw()
+    axes.get_xlim(), axes.get_ylim()  # settles limits that were left to the data
     points_per_pixel = 72.0 / figure.dpi
     wanted = [float(axes.transData.transform((x, y))[1]) * points_per_pixel for x, y, _, _ in labels]
     for (x, y, text, colour), at, to in zip(labels, wanted, spread_apart(wanted, LABEL_GAP_POINTS), strict=True):
         axes.annotate(
             text, (x, y), xytext=(9, to - at), textcoords="offset points", color=ink(colour), va="center",
-            fontweight="bold", fontsize=10.5, annotation_clip=False,
+            fontweight="bold", fontsize=10, annotation_clip=False,
         )  # fmt: skip
 
 

@@ -61,8 +61,9 @@ def short_name(cpu: str | None) -> str:
     """The name as people say it: `Intel(R) Core(TM) i5-8250U CPU @ 1.60GHz` is `i5-8250U`."""
     if not cpu:
         return "this machine"
-    name = re.sub(r"\((R|TM|C)\)|®|™", " ", cpu, flags=re.IGNORECASE)
-    name = re.sub(r"@.*$|\bwith .*$|\b\d+(st|nd|rd|th) Gen\b|\b(\d+|Six|Eight|Quad|Dual)-Core\b", " ", name)
+    name = re.sub(r"\((R|TM|C)\)(?=-)", "", cpu, flags=re.IGNORECASE)
+    name = re.sub(r"\((R|TM|C)\)|®|™", " ", name, flags=re.IGNORECASE)
+    name = re.sub(r"@.*$|\b(with|w/) .*$|\b\d+(st|nd|rd|th) Gen\b|\b(\d+|Six|Eight|Quad|Dual)-Cores?\b", " ", name)
     name = re.sub(r"\b(CPU|Processor)\b", " ", name)
     core = re.search(r"\b[im][3579]-\w+", name)
     if core:
@@ -165,9 +166,9 @@ def power(root: Path = ROOT) -> tuple[str | None, str | None]:
 def virtualized(root: Path = ROOT) -> tuple[bool | None, str | None]:
     """(whether a hypervisor is under us, why it is not known)."""
     info = _read(root / "proc/cpuinfo")
-    if info is None or "flags" not in info:
+    flags = next((line for line in (info or "").splitlines() if line.startswith("flags")), None)
+    if flags is None:
         return None, "the CPU does not list a hypervisor flag"
-    flags = next(line for line in info.splitlines() if line.startswith("flags"))
     return "hypervisor" in flags.split(), None
 
 
@@ -222,6 +223,9 @@ def hardware(root: Path = ROOT) -> Hardware:
     supply, reasons["power"] = power(root)
     virtual, reasons["virtualized"] = virtualized(root)
     levels = caches(root)
+    physical = psutil.cpu_count(logical=False)
+    reasons["microarchitecture"] = None if architecture else "archspec does not know it"
+    reasons["cores.physical"] = None if physical else "the system does not tell cores from threads"
     reasons["cpu"] = None if cpu else "the system does not name it"
     reasons["caches"] = None if levels else "no caches are reported"
     return Hardware(
@@ -229,7 +233,7 @@ def hardware(root: Path = ROOT) -> Hardware:
         short_name=short_name(cpu),
         microarchitecture=architecture,
         isa=[name for name in RELEVANT_ISA if name in features],
-        cores=Cores(logical=os.cpu_count() or 1, physical=psutil.cpu_count(logical=False), usable=usable_cores()),
+        cores=Cores(logical=os.cpu_count() or 1, physical=physical, usable=usable_cores()),
         caches=levels,
         memory_bytes=memory_limit(root),
         governor=clock_governor,

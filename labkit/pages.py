@@ -13,13 +13,15 @@ def significant(value: float, digits: int = 3) -> str:
     """A number to so many significant digits, without an exponent: 0.00604, 101, 16,700."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
-    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
-    scale = 10 ** (math.floor(math.log10(abs(value))) - digits + 1)
-    return f"{round(value / scale) * scale:,.{decimals}f}" if scale >= 1 else f"{value:,.{decimals}f}"
+    rounded = float(f"{value:.{digits}g}")
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(rounded))))
+    return f"{rounded:,.{decimals}f}"
 
 
 def _scaled(value: float, units: list[tuple[float, str]], digits: int) -> str:
-    factor, unit = next(((f, u) for f, u in units if abs(value) >= f), units[-1])
+    # By the rounded value: 0.9999 s is 1.00 s, not 1,000 ms.
+    rounded = abs(float(f"{value:.{digits}g}"))
+    factor, unit = next(((f, u) for f, u in units if rounded >= f), units[-1])
     return f"{significant(value / factor, digits)} {unit}"
 
 
@@ -45,10 +47,9 @@ def duration(seconds: float) -> str:
 
 def bytes_(value: float) -> str:
     """A size in bytes: 32 KiB, 1 MiB."""
-    factor, unit = next(
-        (f, u) for f, u in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B")) if value >= f
-    )
-    return f"{value / factor:.3g} {unit}"
+    units = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
+    factor, unit = next(((f, u) for f, u in units if value >= f), (1, "B"))
+    return f"{significant(value / factor) if value % factor else f'{value / factor:,.0f}'} {unit}"
 
 
 def percent(share: float, digits: int = 2) -> str:

@@ -30,6 +30,8 @@ def git_state(folder: Path = REPOSITORY) -> Git:
 
     try:
         commit = ask("rev-parse", "HEAD")
+        if Path(ask("rev-parse", "--show-toplevel")).resolve() != folder.resolve():
+            return Git(commit=None, dirty=None, reason="not a git checkout of its own")
         changed = ask("status", "--porcelain", "--", ".", *(f":(exclude){path}" for path in _ARTIFACTS))
     except FileNotFoundError:
         return Git(commit=None, dirty=None, reason="git is not installed")
@@ -64,7 +66,12 @@ def fingerprint(files: Iterable[Path], facts: Mapping[str, object]) -> str:
 def command() -> list[str]:
     """The command line without the machine's paths: script name and options as given."""
     words = [Path(sys.argv[0]).name, *sys.argv[1:]]
-    return [Path(word).name if os.sep in word else word for word in words]
+
+    def shortened(word: str) -> str:
+        option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        return option + equals + (Path(value).name if os.sep in value else value)
+
+    return [shortened(word) for word in words]
 
 
 def manifest(

@@ -391,7 +391,7 @@ def encode(record: Record) -> bytes:
 
 def _on_one_line(text: bytes) -> bytes:
     """Arrays of numbers on one line each: a record is read by people too."""
-    return re.sub(rb"\[\s+([-+\d.eE,\s]+?)\s+\]", lambda m: b"[" + b" ".join(m[1].split()) + b"]", text)
+    return re.sub(rb"\[\n\s*([-+\d.eE,\s]+?)\n\s*\]", lambda m: b"[" + b" ".join(m[1].split()) + b"]", text)
 
 
 def decode(raw: bytes, kind: type[T], name: str) -> T:

@@ -8,6 +8,7 @@ import numpy as np
 
 from labkit import schedule
 from labkit.console import Screen
+from labkit.errors import LabError
 from labkit.sampling import SENTINEL, VISIT_SECONDS, Clock, Repetition, Workload, calibrate, take, warm_up
 from labkit.schedule import Key, Requirement, Round
 from labkit.store import Journal
@@ -128,6 +129,12 @@ class Session:
     # --- the journal ---
 
     def _restore(self, entries: Iterable[Mapping[str, Any]]) -> None:
+        try:
+            self._restore_whole(entries)
+        except KeyError as error:
+            raise LabError(f"the journal of the unfinished run lacks {error}: start over with --fresh") from None
+
+    def _restore_whole(self, entries: Iterable[Mapping[str, Any]]) -> None:
         last = 0.0
         for entry in entries:
             if entry["kind"] == "session":
@@ -213,12 +220,13 @@ class Session:
         if cell.warm or not (cell.remaining or cell.short):
             return
         self._announce(cell, "warm-up of ")
+        expected_short = cell.short
         seconds = warm_up(cell.workload, self.clock)
         self.warm_up_seconds += seconds
         self._record("warm-up", self.clock.wall(), method=cell.workload.method, n=cell.workload.n, seconds=seconds)
         cell.warm = True
-        if seconds < NOTICEABLE_SECONDS:
-            # Long or short, it is read again: one warm-up, slow as first calls are, does not decide.
+        if expected_short or seconds < NOTICEABLE_SECONDS:
+            # Long or short, it is read again: one warm-up, slow or stalled as first calls are, does not decide.
             calibrate(cell.workload, self.clock, cell.visit_seconds)
         cell.kind = "short" if schedule.is_short(cell.call_seconds) else "long"
 

@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import signal
 from io import StringIO
 from typing import Annotated
 
@@ -64,6 +65,16 @@ def test_on_a_terminal_the_table_fills_and_the_last_one_stays():
     screen.stop()  # a second time is no error
 
 
+def test_without_a_terminal_a_line_a_minute_says_that_it_is_alive(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    screen, out = plain()
+    for round_ in range(185):
+        now[0] += 1.0
+        screen.update(f"round {round_}", 60.0, 120.0)
+    assert re.fullmatch(r"(round \d+; about 2 min 00 s left\n){3}", out.getvalue())
+
+
 def test_a_screen_that_would_freeze_says_until_when_and_a_brief_wait_does_not():
     screen, _ = plain()
     screen.update("naive at N=512", 1.0, 400.0, busy=70.0)
@@ -91,6 +102,14 @@ def test_nothing_done_and_nothing_left_is_no_division_by_zero():
     screen.start()
     screen.update("", 0.0, 0.0)
     screen.stop()
+
+
+@pytest.fixture(autouse=True)
+def _signals(monkeypatch):
+    """A command line under test leaves this process's signals alone."""
+    handlers = {}
+    monkeypatch.setattr(signal, "signal", handlers.__setitem__)
+    return handlers
 
 
 def status_of(main, monkeypatch, *words):
@@ -142,6 +161,11 @@ def test_an_option_that_is_not_understood_points_to_help_in_one_line(monkeypatch
 def test_ctrl_c_is_exit_status_130_without_a_traceback(monkeypatch, capsys):
     assert status_of(raising(KeyboardInterrupt()), monkeypatch) == 130
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_polite_kill_stops_a_run_as_ctrl_c_does(monkeypatch, _signals):  # noqa: PT019
+    assert status_of(lambda: None, monkeypatch) == 0
+    assert _signals[signal.SIGTERM] is signal.default_int_handler
 
 
 def test_the_exit_status_is_what_main_returns_and_zero_if_nothing(monkeypatch):

@@ -4,6 +4,7 @@ import io
 import itertools
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -62,6 +63,8 @@ def test_two_that_coincide_move_half_a_gap_each():
 
 def test_a_push_that_reaches_the_next_label_moves_that_one_too():
     assert spread_apart([0.0, 0.0, 1.5], 2.0) == pytest.approx([-1.5, 0.5, 2.5])
+    # Three at 3 spread to 1, 3, 5; the first of them then meets the one at 0.
+    assert spread_apart([0.0, 3.0, 3.0, 3.0], 2.0) == pytest.approx([-0.75, 1.25, 3.25, 5.25])
 
 
 def contrast_with_white(colour):
@@ -99,6 +102,8 @@ def test_labels_at_curve_ends_do_not_overlap_even_where_the_curves_do():
     boxes = [text.get_window_extent(renderer) for text in axes.texts]
     assert len(boxes) == 4
     assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+    centres = sorted((box.y0 + box.y1) / 2 * 72 / figures.DPI for box in boxes)
+    assert np.diff(centres)[1:] == pytest.approx(figures.LABEL_GAP_POINTS, abs=0.3)  # moved no further than need be
     assert all(box.x0 > axes.transData.transform((1024, 1))[0] for box in boxes)  # to the right of the ends
 
 

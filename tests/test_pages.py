@@ -69,7 +69,7 @@ def test_a_duration_is_written_as_people_say_it(value, text):
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(1, "1 B"), (32 << 10, "32 KiB"), (1 << 20, "1 MiB"), (6 << 20, "6 MiB"), (3 << 29, "1.5 GiB")]
+    ("value", "text"), [(1, "1 B"), (32 << 10, "32 KiB"), (1 << 20, "1 MiB"), (6 << 20, "6 MiB"), (3 << 29, "1.50 GiB")]
 )
 def test_a_size_is_written_in_powers_of_two(value, text):
     assert pages.bytes_(value) == text

@@ -29,10 +29,7 @@ def test_without_reuse_two_flops_need_two_elements():
 @settings(deadline=None)
 @given(rates, rates)
 def test_memory_just_feeds_the_peak_at_the_ridge(peak, gbs):
-    ridge = roof.ridge(peak, gbs)
-    assert roof.attainable(ridge, peak, gbs) == pytest.approx(peak)
-    assert roof.attainable(ridge / 2, peak, gbs) == pytest.approx(peak / 2)
-    assert roof.attainable(2 * ridge, peak, gbs) == peak
+    assert roof.ridge(peak, gbs) * gbs == pytest.approx(peak)
 
 
 @settings(deadline=None)
@@ -49,5 +46,9 @@ def test_the_crossover_of_a_hundred_gflops_over_fifteen_gigabytes_is_at_forty():
 @settings(deadline=None)
 @given(rates, rates, st.floats(0.01, 100))
 def test_the_intensity_that_a_rate_proves_is_never_more_than_what_was_done(peak, gbs, intensity):
-    reached = roof.attainable(intensity, peak, gbs)
+    reached = min(peak, intensity * gbs)
     assert roof.proven_intensity(reached, gbs) <= intensity * (1 + 1e-12)
+
+
+def test_a_rate_that_memory_alone_limits_proves_the_intensity_it_has():
+    assert roof.proven_intensity(30.0, 15.0) == 2.0

@@ -112,6 +112,13 @@ def test_calibration_is_not_fooled_by_one_slow_reading():
     assert workload.calls * 1e-5 >= 0.010 * (1 - 1e-4)
 
 
+def test_calibration_is_not_fooled_by_two_slow_readings_with_a_true_one_between():
+    clock = FakeClock()
+    workload = clock.workload(0.5, 1e-5, 0.5, 1e-5)
+    calibrate(workload, clock, 0.010)
+    assert workload.calls * 1e-5 >= 0.010 * (1 - 1e-4)
+
+
 def test_calibration_is_not_fooled_by_one_fast_reading():
     clock = FakeClock()
     workload = clock.workload(1e-9, 1e-3)

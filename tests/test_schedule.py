@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labkit import schedule
-from labkit.schedule import Requirement, cost, plan_long, plan_rounds, predict_seconds
+from labkit.schedule import Requirement, plan_long, plan_rounds, predict_seconds
 
 keys = st.integers(0, 6).map(lambda count: [("short", n) for n in range(count)])
 groups = st.dictionaries(st.integers(1, 4), st.tuples(st.integers(1, 3), st.integers(1, 12)), max_size=4).map(
@@ -67,7 +67,7 @@ def test_neither_of_a_pair_always_goes_first():
     pair = (("naive", 64), ("blocked", 64))
     for plan in (
         plan_rounds([], {pair: 30}, 30, np.random.default_rng(0)),
-        plan_long({pair: 30}, [], np.random.default_rng(0)),
+        plan_long(pair, 30, [], [], np.random.default_rng(0)),
     ):
         first = Counter(step.long[0] for step in plan if step.long)
         assert min(first[key] for key in pair) >= 8
@@ -78,14 +78,19 @@ def test_no_rounds_and_nothing_long_is_no_plan():
 
 
 @settings(deadline=None)
-@given(keys, groups, seeds)
-def test_in_the_second_pass_a_few_rounds_follow_each_visit_to_a_long_group(short, long, seed):
-    plan = plan_long(long, short, np.random.default_rng(seed))
-    assert long_visits(plan) == Counter({key: visits for group, visits in long.items() for key in group})
-    assert_side_by_side(plan, long)
+@given(keys, st.integers(1, 3), st.integers(1, 8), seeds)
+def test_in_the_second_pass_the_sentinel_goes_with_each_long_visit_and_a_few_rounds_follow(short, width, visits, seed):
+    group = tuple((f"long{i}", 256) for i in range(width))
+    sentinel = [("sentinel", 1)]
+    plan = plan_long(group, visits, short + sentinel, sentinel, np.random.default_rng(seed))
+    assert_side_by_side(plan, {group: visits})
     stride = 1 + schedule.ROUNDS_BETWEEN
+    assert len(plan) == stride * visits
     for i, step in enumerate(plan):
-        assert (step.short, bool(step.long)) == ((), True) if i % stride == 0 else sorted(step.short) == short
+        if i % stride == 0:
+            assert (step.short, sorted(step.long)) == (tuple(sentinel), list(group))
+        else:
+            assert (sorted(step.short), step.long) == (sorted(short + sentinel), ())
 
 
 def test_a_cell_is_measured_only_with_enough_repetitions_and_enough_seconds():
@@ -141,8 +146,3 @@ def test_the_cost_model_starts_from_the_size_nearest_by_ratio():
 
 def test_nothing_is_predicted_from_nothing():
     assert predict_seconds(64, {}) is None
-
-
-def test_a_plan_costs_what_its_visits_cost():
-    plan = plan_rounds([("a", 1)], {(("b", 2), ("c", 2)): 3}, 5, np.random.default_rng(0))
-    assert cost(plan, {("a", 1): 0.01, ("b", 2): 1.0, ("c", 2): 2.0}) == pytest.approx(9.05)

@@ -165,7 +165,7 @@ def test_the_interval_of_a_share_holds_it_and_repeats_to_the_last_bit(pairs):
     assert result == share_of_standard(cell, standard)
 
 
-def test_the_interval_of_a_share_covers_95_of_100_and_not_50():
+def test_the_interval_of_a_share_covers_95_of_100_resamples_and_not_90():
     rng = np.random.default_rng(4)
     cell, standard = ({r: float(v) for r, v in enumerate(rng.lognormal(0, 0.3, 60))} for _ in range(2))
     result = share_of_standard(cell, standard)
@@ -174,7 +174,8 @@ def test_the_interval_of_a_share_covers_95_of_100_and_not_50():
         picks = rng.integers(0, 60, 60)
         a, b = (np.percentile([of[int(p)] for p in picks], 90) for of in (cell, standard))
         boots.append(a / b)
-    assert (result.low, result.high) == pytest.approx(np.percentile(boots, [2.5, 97.5]), rel=0.06)
+    covered = np.mean([result.low <= ratio <= result.high for ratio in boots])
+    assert 0.93 < covered < 0.97
 
 
 def test_relative_errors_of_a_product_add_in_quadrature():

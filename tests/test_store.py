@@ -1,6 +1,8 @@
 """Files at the rim: a stop at any moment leaves something whole, and every refusal is one clear line."""
 
+import contextlib
 import errno
+import io
 import os
 from pathlib import Path
 
@@ -51,29 +53,21 @@ def publish_new(output):
         store.publish(stage, output, TARGETS)
 
 
-def abandoned_stage(output, monkeypatch, renames):
-    """What is left when the process is killed after so many renames of a publication."""
-    stage = store.state_folder(output) / "stage-x"
-    stage.mkdir()
-    for name, data in NEW.items():
-        (stage / name).write_bytes(data)
-    done, real = [], os.replace
+@contextlib.contextmanager
+def stopped_after(renames, output, monkeypatch, stop):
+    """Renames into the output folder fail after so many."""
+    left, real = [renames], os.replace
 
     def replace(source, target):
         if Path(target).parent == output:
-            if len(done) == renames:
-                raise KeyboardInterrupt
-            done.append(target)
+            if not left[0]:
+                raise stop
+            left[0] -= 1
         real(source, target)
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", replace)
-        if renames < len(NEW):
-            with pytest.raises(KeyboardInterrupt):
-                store.publish(stage, output, TARGETS)
-        else:
-            store.publish(stage, output, TARGETS)
-    return stage
+        yield
 
 
 def test_a_published_set_replaces_the_old_one_and_leaves_nothing_behind(output):
@@ -82,21 +76,27 @@ def test_a_published_set_replaces_the_old_one_and_leaves_nothing_behind(output):
     assert list((output / store.STATE).iterdir()) == []
 
 
-@pytest.mark.parametrize("renames", range(len(NEW) + 1))
-def test_a_stop_between_any_two_renames_is_mended_by_settle(output, monkeypatch, renames):
-    stage = abandoned_stage(output, monkeypatch, renames)
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), OSError(errno.ENOSPC, "full")], ids=["Ctrl-C", "full"])
+@pytest.mark.parametrize("renames", range(len(NEW)))
+def test_a_stop_between_any_two_renames_is_mended_by_settle(output, monkeypatch, renames, stop):
+    with (
+        stopped_after(renames, output, monkeypatch, stop),
+        pytest.raises((KeyboardInterrupt, LabError)),
+    ):
+        publish_new(output)
     assert contents(output) == {**OLD, **{name: NEW[name] for name in list(NEW)[:renames]}}
-    store.settle(output)
-    assert contents(output) == NEW
-    assert not stage.exists()
-    store.settle(output)
-    assert contents(output) == NEW
-
-
-def test_the_next_staging_mends_what_the_last_one_left(output, monkeypatch):
-    abandoned_stage(output, monkeypatch, 1)
-    with store.staging(output):
+    with store.staging(output):  # which settles first
         assert contents(output) == NEW
+    assert list((output / store.STATE).iterdir()) == []
+
+
+def test_a_set_all_of_whose_files_are_in_place_needs_nothing_but_its_index_removed(output):
+    stage = store.state_folder(output) / "stage-x"
+    stage.mkdir()
+    (stage / "index.json").write_bytes(b'{"a.json": "a.json"}')
+    store.settle(output)
+    assert contents(output) == OLD
+    assert not stage.exists()
 
 
 def test_a_stage_without_an_index_is_removed_and_the_old_set_stays(output):
@@ -108,19 +108,15 @@ def test_a_stage_without_an_index_is_removed_and_the_old_set_stays(output):
     assert not stage.exists()
 
 
-def test_a_set_whose_making_fails_leaves_the_old_one_and_no_stage(output):
-    with pytest.raises(ZeroDivisionError), store.staging(output) as stage:
-        (stage / "a.json").write_bytes(b"new")
-        raise ZeroDivisionError
+@pytest.mark.parametrize("staged", [[], ["a.json"]])
+def test_a_set_whose_making_fails_half_way_leaves_the_old_one_and_no_stage(output, staged):
+    with store.staging(output) as stage:
+        for name in staged:
+            (stage / name).write_bytes(NEW[name])
+        with pytest.raises((LabError, OSError)):
+            store.publish(stage, output, TARGETS)
     assert contents(output) == OLD
     assert list((output / store.STATE).iterdir()) == []
-
-
-def test_a_staged_file_that_is_missing_is_found_before_any_is_put_in_place(output):
-    with pytest.raises((LabError, OSError)), store.staging(output) as stage:
-        (stage / "a.json").write_bytes(NEW["a.json"])
-        store.publish(stage, output, TARGETS)
-    assert contents(output) == OLD
 
 
 def test_targets_may_lie_outside_the_output_folder(output):
@@ -150,16 +146,34 @@ def test_a_written_file_is_on_the_disk_before_it_takes_the_old_one_s_name(output
     assert (output / "a.json").stat().st_mode & 0o777 == 0o644
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
-def test_a_disk_that_cannot_be_written_is_found_before_measuring(output, monkeypatch, code):
-    monkeypatch.setattr(Path, "write_bytes", refuse(code))
-    with pytest.raises(LabError, match="cannot write into out") as error:
+def test_a_read_only_disk_is_found_before_measuring(output, monkeypatch):
+    monkeypatch.setattr(store.tempfile, "NamedTemporaryFile", refuse(errno.EROFS))
+    with pytest.raises(LabError, match=r"cannot write into .*: Read-only file system; .*--output") as error:
+        store.check_writable(output)
+    assert one_line(error)
+    assert str(output) not in str(error.value)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
+def test_a_full_disk_is_found_before_measuring_and_not_only_by_making_a_file(output, monkeypatch):
+    monkeypatch.setattr(store.tempfile, "NamedTemporaryFile", lambda **_options: io.FileIO("/dev/full", "w"))
+    with pytest.raises(LabError, match=r"cannot write into .*: No space left on device; free some space") as error:
         store.check_writable(output)
     assert one_line(error)
 
 
-def test_the_check_for_room_leaves_nothing_behind(output):
-    store.check_writable(output)
+def test_every_folder_that_will_be_written_is_tried_with_room_for_a_run_in_the_first(output, monkeypatch):
+    asked, files, other = {}, store.tempfile.NamedTemporaryFile, output.parent
+
+    def spy(**options):
+        file = files(**options)
+        file.flush = lambda: asked.__setitem__(options["dir"], file.tell())
+        return file
+
+    monkeypatch.setattr(store.tempfile, "NamedTemporaryFile", spy)
+    store.check_writable(output, other)
+    assert asked == {output / store.STATE: store.SPARE_BYTES, output: 0, other: 0}
+    assert contents(output) == OLD
     assert list((output / store.STATE).iterdir()) == []
 
 
@@ -171,16 +185,12 @@ def test_a_file_in_the_way_of_the_output_folder_is_named(output):
 
 def test_a_second_run_into_the_same_folder_is_refused_until_the_first_ends(output):
     with store.locked(output):
-        with pytest.raises(LabError, match="another run is measuring into out") as error, store.locked(output):
-            pass
+        for wait in (0.0, 0.05):
+            with pytest.raises(LabError, match="another run is measuring into out") as error:
+                store.locked(output, wait).__enter__()
         assert one_line(error)
-    with store.locked(output):
-        pass
-
-
-def test_the_lock_is_given_back_when_the_run_fails(output):
     with pytest.raises(ZeroDivisionError), store.locked(output):
-        raise ZeroDivisionError
+        raise ZeroDivisionError  # it is given back by a run that fails, too
     with store.locked(output):
         pass
 
@@ -206,6 +216,7 @@ def test_a_journal_goes_on_where_it_stopped(journal_path):
     journal = Journal(journal_path, HEADER)
     assert (journal.entries, journal.stale) == ([{"i": 1}, {"i": 2}], False)
     journal.write([{"i": 3}, {"i": 4}])
+    assert journal_path.read_bytes().endswith(b'{"i":4}\n')  # in the file at once, not when it is closed
     journal.close()
     assert [entry["i"] for entry in reopened(journal_path).entries] == [1, 2, 3, 4]
 
@@ -249,13 +260,6 @@ def test_samples_of_another_machine_or_code_are_set_aside_and_not_mixed_in(journ
     assert journal_path.read_bytes() == b'{"fingerprint":"other"}\n'
 
 
-def test_an_entry_is_in_the_file_as_soon_as_it_is_written(tmp_path):
-    journal = Journal(tmp_path / "journal.jsonl", HEADER)
-    journal.write([{"i": 1}])
-    assert journal.path.read_bytes().endswith(b'{"i":1}\n')
-    journal.close()
-
-
 def test_an_entry_that_the_system_takes_in_pieces_arrives_whole(tmp_path):
     class Dribble:
         def __init__(self, file):
@@ -291,7 +295,3 @@ def test_a_journal_that_cannot_be_written_or_synced_says_so_in_one_line(journal_
 def test_a_finished_run_leaves_no_journal_to_resume(journal_path):
     Journal(journal_path, HEADER).finish()
     assert not journal_path.exists()
-
-
-def test_the_digest_is_that_of_sha256sum():
-    assert store.digest(b"abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -19,8 +19,8 @@ LOOKS = {
     "einsum_optimized": (SKY, "P", "einsum opt."),
     "blocked": (VERMILION, "^", "blocked"),
     "naive": (PURPLE, "v", "naive"),
-    "blocked_32": (ORANGE, "<", "blocked, 32"),
-    "blocked_128": (YELLOW, ">", "blocked, 128"),
+    "blocked_32": (ORANGE, "<", "blocked 32"),
+    "blocked_128": (YELLOW, ">", "blocked 128"),
 }
 # Between the compiled methods and the interpreted ones no curve runs: the crossover is named there.
 CROSSOVER_LABEL_HEIGHT = 0.42

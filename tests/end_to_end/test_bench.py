@@ -170,7 +170,7 @@ def test_ctrl_c_keeps_what_was_measured_says_how_to_go_on_and_exits_130(checkout
         (("--methods", "nope"), "--methods knows naive, blocked, einsum, matmul"),
         (("--frobnicate",), "No such option"),
         (("--redraw", "--output", "no records here"), "cannot read results.json"),
-        (("--output", "README.md"), "cannot make the folder"),
+        (("--output", "LICENSE"), "cannot make the folder"),
     ],
 )
 def test_what_cannot_be_done_is_one_clear_line_and_exit_status_2(checkout, arguments, says):
