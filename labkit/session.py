@@ -95,7 +95,8 @@ class Session:
         self.first_pass_cells: list[Cell] = []
         self.first_pass_done = False
         self._restore(journal.entries)
-        self._estimate(pilots)
+        self.pilots = pilots
+        self._estimate()
         self._record("session", started, roof_seconds=roof_seconds)
 
     # --- what is known ---
@@ -158,18 +159,15 @@ class Session:
 
     # --- measuring ---
 
-    def _estimate(self, pilots: Mapping[str, tuple[int, float]]) -> None:
-        """Give every cell a cost: from the same method at the nearest size known, a pilot's at first."""
-        for cell in sorted(self.cells.values(), key=lambda c: c.workload.n):
+    def _estimate(self) -> None:
+        """Price the cells that have not run yet: by the same method at the nearest size that has, or its pilot's."""
+        for cell in self.cells.values():
             w = cell.workload
-            if w.estimate is None:
-                known = {
-                    other.workload.n: other.workload.estimate
-                    for other in self.cells.values()
-                    if other.workload.method == w.method and other.workload.estimate is not None
-                }
-                if w.method in pilots and not known:
-                    known = dict([pilots[w.method]])
+            if not (cell.warm or w.repetitions):
+                same = (other for other in self.cells.values() if other.workload.method == w.method)
+                known = {o.workload.n: o.call_seconds for o in same if o.warm or o.workload.repetitions}
+                if not known and w.method in self.pilots:
+                    known = dict([self.pilots[w.method]])
                 w.estimate = schedule.predict_seconds(w.n, known) or self.clock.resolution
 
     def first_pass(self) -> None:
@@ -229,6 +227,7 @@ class Session:
             # Long or short, it is read again: one warm-up, slow or stalled as first calls are, does not decide.
             calibrate(cell.workload, self.clock, cell.visit_seconds)
         cell.kind = "short" if schedule.is_short(cell.call_seconds) else "long"
+        self._estimate()
 
     def _follow(self, plan: Iterable[Round]) -> None:
         for step in plan:
@@ -271,6 +270,7 @@ class Session:
 
     def _announce(self, cell: Cell, what: str = "") -> None:
         if cell.call_seconds > NOTICEABLE_SECONDS:
+            self._estimate()
             done = len(cell.workload.repetitions)
             now = f"{what}{cell.label}, repetition {done + 1} of {done + cell.remaining}"
             self.screen.update(now, self.wall_seconds, self.remaining_seconds, busy=cell.call_seconds)
