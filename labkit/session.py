@@ -238,6 +238,8 @@ class Session:
                 if cell.remaining:
                     self._announce(cell)
                     self._take(cell)
+                    self.journal.sync()
+                    self.on_progress(self)
             self.round += 1
             self.journal.sync()
             self.screen.update(f"round {self.round}", self.wall_seconds, self.remaining_seconds)

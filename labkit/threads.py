@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import MutableMapping
+from typing import TextIO
 
 from labkit.errors import LabError
 
@@ -16,8 +17,8 @@ def required_variables(platform: str = sys.platform) -> tuple[str, ...]:
     return (*LAB_VARIABLES, ACCELERATE_VARIABLE) if platform == "darwin" else LAB_VARIABLES
 
 
-def require_one_thread(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Go on if every thread variable is 1; otherwise start the same command again with them set.
+def require_one_thread(say: TextIO, environment: MutableMapping[str, str] = os.environ) -> None:
+    """Go on if every thread variable is 1; otherwise say so and start the same command again with them set.
 
     A BLAS reads these variables once, when it is loaded, so this must come before `import numpy`.
     """
@@ -26,7 +27,7 @@ def require_one_thread(environment: MutableMapping[str, str] = os.environ) -> No
         return
     settings = dict.fromkeys((*LAB_VARIABLES, ACCELERATE_VARIABLE), "1")
     said = " ".join(f"{name}=1" for name in missing)
-    print(f"One thread is measured: started again with {said}", file=sys.stderr, flush=True)
+    print(f"One thread is measured: started again with {said}", file=say, flush=True)
     os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**environment, **settings})
 
 

@@ -26,7 +26,7 @@ def test_the_lab_s_three_variables_are_asked_for_and_accelerate_s_on_macos():
 
 
 def test_nothing_happens_when_every_variable_is_one(started, capfd):
-    threads.require_one_thread({**ONE, "PATH": "/bin"})
+    threads.require_one_thread(sys.stderr, {**ONE, "PATH": "/bin"})
     assert started == []
     assert capfd.readouterr() == ("", "")
 
@@ -40,7 +40,7 @@ def test_one_variable_that_is_not_one_starts_the_same_command_again_with_all_set
     environment = {**ONE, "HOME": "there", name: value}
     if value is None:
         del environment[name]
-    threads.require_one_thread(environment)
+    threads.require_one_thread(sys.stderr, environment)
     ((program, words, given),) = started
     assert program == sys.executable
     assert words == [sys.executable, "-X", "dev", "bench.py", "--sizes", "64,128"]
@@ -52,14 +52,14 @@ def test_one_variable_that_is_not_one_starts_the_same_command_again_with_all_set
 
 
 def test_the_second_start_does_not_start_a_third(started):
-    threads.require_one_thread({})
-    threads.require_one_thread(started[0][2])
+    threads.require_one_thread(sys.stderr, {})
+    threads.require_one_thread(sys.stderr, started[0][2])
     assert len(started) == 1
 
 
 def test_the_environment_of_the_caller_is_left_as_it_was(started):
     environment = {"OMP_NUM_THREADS": "8"}
-    threads.require_one_thread(environment)
+    threads.require_one_thread(sys.stderr, environment)
     assert environment == {"OMP_NUM_THREADS": "8"}
 
 

@@ -10,7 +10,7 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 if __name__ == "__main__":
     from labkit.threads import require_one_thread
 
-    require_one_thread()  # the sentinel and np.matmul run in here too
+    require_one_thread(say=sys.stderr)  # stdout is for --probe; the sentinel and np.matmul run in here too
 
 from typing import Annotated
 

@@ -159,7 +159,8 @@ class Publisher:
         say("")
         for row in results.sanity:
             expected = " to ".join(pages.flops(bound) for bound in row.expected)
-            say(f"{row.method} at N={row.n}: {pages.flops(row.measured)}, {row.verdict} {expected}: {row.because}")
+            rate = pages.flops(row.measured) + (" (extrapolated)" if row.extrapolated else "")
+            say(f"{row.method} at N={row.n}: {rate}, {row.verdict} {expected}: {row.because}")
         say("")
         for line in headline(results):
             say(line)

@@ -8,7 +8,7 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1])]  # this experiment's files, and
 if __name__ == "__main__":
     from labkit.threads import require_one_thread
 
-    require_one_thread()  # a BLAS reads its thread count when NumPy loads it, below
+    require_one_thread(say=sys.stdout)  # a BLAS reads its thread count when NumPy loads it, below
 
 import numpy as np
 from operands import Matrix, Method, checked

@@ -43,7 +43,7 @@ def test_a_first_run_leaves_a_complete_set_and_says_what_it_did(first_run):
         "perf.png",
         "results.json",
     ]
-    assert "started again with OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1" in done.stderr
+    assert "started again with OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1" in done.stdout
     assert "times as fast" in done.stdout
     assert "Files: results.json" in done.stdout
 
