@@ -53,6 +53,7 @@ clean:
 	  { echo "This Python has no venv: install it (on Debian: apt install python3-venv) and run make again" >&2; exit 2; }
 	@$(PYTHON) -m venv .venv
 	@$(VENV) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(VENV) -c 'import matplotlib.font_manager' # its list of fonts takes seconds to make: once, and not in a run
 	@touch $@
 
 .venv/dev: .venv/run requirements-dev.txt

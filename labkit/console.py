@@ -67,15 +67,15 @@ class Screen:
 
     def update(self, now: str, done: float, left: float, busy: float = 0.0) -> None:
         """What runs now, seconds done and left; `busy`: for how long nothing will move on the screen."""
-        self._now = now
-        if busy > 2 * REFRESH_SECONDS:
+        self._now, long = now, busy > 2 * REFRESH_SECONDS
+        if long:
             due = datetime.now() + timedelta(seconds=busy)
             self._now += f", about {duration(busy)}, due at {due:%H:%M:%S}"
-        if not self.console.is_terminal and time.monotonic() - self._drawn > HEARTBEAT_SECONDS:
+        if long and not self.console.is_terminal and time.monotonic() - self._drawn > HEARTBEAT_SECONDS:
             self.say(f"{self._now}; about {duration(left)} left")
             self._drawn = time.monotonic()
         self._progress.update(self._task, total=max(done + left, 1e-9), completed=done, left=duration(left))
-        self._refresh(force=busy > 2 * REFRESH_SECONDS)
+        self._refresh(force=long)
 
     def cell(self, row: str, column: str, text: str, line: str | None = None) -> None:
         """An entry of the table as it stands; `line` says a final one once, where there is no terminal."""

@@ -65,14 +65,16 @@ def test_on_a_terminal_the_table_fills_and_the_last_one_stays():
     screen.stop()  # a second time is no error
 
 
-def test_without_a_terminal_a_line_a_minute_says_that_it_is_alive(monkeypatch):
+def test_without_a_terminal_a_line_a_minute_says_which_long_call_runs(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
     screen, out = plain()
     for round_ in range(185):
         now[0] += 1.0
+        screen.update(f"naive {round_}", 60.0, 120.0, busy=5.0)
         screen.update(f"round {round_}", 60.0, 120.0)
-    assert re.fullmatch(r"(round \d+; about 2 min 00 s left\n){3}", out.getvalue())
+    line = r"naive \d+, about 5 s, due at [\d:]+; about 2 min 00 s left\n"
+    assert re.fullmatch(f"({line}){{3}}", out.getvalue())
 
 
 def test_a_screen_that_would_freeze_says_until_when_and_a_brief_wait_does_not():

@@ -95,12 +95,8 @@ def _draw_kernel(axes: Axes, roofline: Roofline, kernel: PlacedKernel, peak: flo
     if kernel.gbs is not None:
         y = kernel.gbs * X_LOW
         axes.plot(X_LOW, y, marker, color=colour, ms=8, clip_on=False, zorder=6)
-        text, at, offset, ha = (
-            f"memcpy, no flops\n{pages.significant(kernel.gbs)} GB/s",
-            (X_LOW, y),
-            (9, -20),
-            "left",
-        )
+        text, at = f"memcpy {pages.significant(kernel.gbs)} GB/s, no flops", (X_LOW, y)
+        offset, ha = (10, 5), "left"
     elif kernel.intensity_high is None:
         axes.plot(kernel.intensity, kernel.gflops, marker, color=colour, ms=8, zorder=6)
         text, at, offset, ha = (

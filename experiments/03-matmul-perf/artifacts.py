@@ -176,7 +176,8 @@ class Publisher:
             w = cell.workload
             if w.method in self.experiment.request.methods and w.repetitions:
                 rate = Rate.of(w.rates(w.flops))
-                of = f"{pages.spread(rate)}, {len(w.repetitions)} repetitions"
+                many = len(w.repetitions)
+                of = f"{pages.spread(rate)}, {many} repetition{'s' * (many > 1)}"
                 line = f"{w.method:>8} N={w.n:<5} {pages.flops(rate.median):>12} ({of})"
                 self.experiment.screen.cell(w.method, str(w.n), _brief(rate.median), line if cell.measured else None)
 
