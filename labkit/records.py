@@ -3,6 +3,7 @@
 `python -m labkit.records` exports the JSON Schemas into `schemas/` beside this file.
 """
 
+import inspect
 import math
 import re
 from collections.abc import Sequence
@@ -448,7 +449,12 @@ SCHEMA_FOLDER = Path(__file__).parent / "schemas"
 
 def schema(kind: type[Record]) -> bytes:
     """The JSON Schema of a record."""
-    return msgspec.json.format(msgspec.json.encode(msgspec.json.schema(kind)), indent=1) + b"\n"
+    made = msgspec.json.schema(kind)
+    for definition in made["$defs"].values():
+        if "description" in definition:
+            # From Python 3.13 on docstrings are stored without their indentation, before with it.
+            definition["description"] = inspect.cleandoc(definition["description"])
+    return msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n"
 
 
 def export_schemas(folder: Path = SCHEMA_FOLDER) -> None:
