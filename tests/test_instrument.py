@@ -86,6 +86,17 @@ def test_the_roofs_figure_carries_its_data():
     assert data["kernels"]["dot"] == [0.25, 4.5]
 
 
+def swept(*points):
+    return [
+        (Saturation(instruction_set="AVX2 + FMA", lanes=8, accumulators=n, gflops=gflops), None) for n, gflops in points
+    ]
+
+
+def test_the_peak_loop_is_the_one_with_most_chains_among_the_best():
+    chosen, _ = instrument.choose(swept((4, 60.0), (8, 100.0), (10, 101.0), (12, 100.5), (14, 90.0)))
+    assert chosen.accumulators == 12
+
+
 def test_a_dot_product_has_a_quarter_flop_a_byte_and_a_copy_none():
     from labkit.sampling import Workload
 

@@ -36,7 +36,7 @@ SEED = 42
 ROUNDS = 60
 # Briefer than the lab's visits: there are more of them in a round, and a round must stay brief.
 VISIT_SECONDS = 0.004
-SWEEP_VISITS = 5
+SWEEP_VISITS, SWEEP_TOLERANCE = 5, 0.02
 ACCUMULATORS = (1, 2, 4, 6, 8, 10, 12, 16, 20, 24)
 SPARE_REGISTERS = 2  # for the multiplier and the addend
 PROBE_VISITS = 40
@@ -97,6 +97,16 @@ def sweep(target: Target, clock: sampling.Clock) -> list[tuple[Saturation, Workl
     return found
 
 
+def choose(swept: list[tuple[Saturation, Workload]]) -> tuple[Saturation, Workload]:
+    """The loop to measure the peak with: of those that are as good as the best, the one with most chains.
+
+    A loop with just enough chains falls behind whenever one is late; one with more does not.
+    """
+    best = max(saturation.gflops for saturation, _ in swept)
+    as_good = [pair for pair in swept if pair[0].gflops >= (1 - SWEEP_TOLERANCE) * best]
+    return max(as_good, key=lambda pair: (pair[0].accumulators, pair[0].gflops))
+
+
 def measure(screen: Screen) -> tuple[Roofline, Hardware, Blas, Git]:
     """Everything, in a quarter of a minute."""
     started = time.perf_counter()
@@ -104,7 +114,7 @@ def measure(screen: Screen) -> tuple[Roofline, Hardware, Blas, Git]:
     hardware, library, git = provenance.observe()
     screen.say(f"Measuring the roof of one core: {hardware.short_name}, {target.instruction_set}.")
     swept = sweep(target, clock)
-    chosen, peak = max(swept, key=lambda pair: pair[0].gflops)
+    chosen, peak = choose(swept)
     ceilings = _ceilings(target, chosen)
     ghz, sentinel = clock_probe(), sampling.make_sentinel()
     sets = working_sets(hardware.caches, hardware.memory_bytes)

@@ -30,7 +30,7 @@ LOCK_SECONDS = 60.0
 def main(
     probe: Annotated[bool, typer.Option("--probe", help="Print peak and clock as JSON, in about a second.")] = False,
     redraw: Annotated[bool, typer.Option("--redraw", help="Draw and render from the record alone.")] = False,
-    output: Annotated[Path, typer.Option(help="Where the artifacts go.")] = HERE,
+    output: Annotated[Path, typer.Option(help="Where the artifacts go.", show_default="beside roofline.py")] = HERE,
 ) -> int:
     """Measure the roof of one core and leave kernels.json, manifest.json, roofline.png and README.md."""
     if importlib.util.find_spec("llvmlite") is None:

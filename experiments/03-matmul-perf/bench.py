@@ -97,7 +97,7 @@ def main(
     ] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over: forget an unfinished run.")] = False,
     redraw: Annotated[bool, typer.Option("--redraw", help="Draw and render from the records alone.")] = False,
-    output: Annotated[Path, typer.Option(help="Where the artifacts go.")] = HERE,
+    output: Annotated[Path, typer.Option(help="Where the artifacts go.", show_default="beside bench.py")] = HERE,
 ) -> int:
     """Measure four matrix products and leave results.json, manifest.json, perf.png and README.md."""
     from agreement import check_agreement
