@@ -16,7 +16,7 @@ import pytest
 import roof_page
 from PIL import Image
 
-from labkit import records, store
+from labkit import codec, store
 from labkit.records import Manifest, Results, Roofline
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -37,7 +37,7 @@ def copy(tmp_path_factory):
 
 
 def read(root, folder, name, kind):
-    return records.decode((root / folder / name).read_bytes(), kind, name)
+    return codec.decode((root / folder / name).read_bytes(), kind, name)
 
 
 def test_the_labs_page_is_what_its_records_render_to(copy):
@@ -97,7 +97,7 @@ def committed(name: str) -> bytes:
 
 @pytest.fixture(scope="module")
 def results():
-    return records.decode(committed(f"{LAB_FOLDER}/results.json"), Results, "results.json")
+    return codec.decode(committed(f"{LAB_FOLDER}/results.json"), Results, "results.json")
 
 
 def test_the_committed_run_is_complete_and_measured_every_cell(results):

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from labkit import provenance
-from labkit.records import Blas, Cores, Git, Hardware, encode
+from labkit.codec import encode
+from labkit.records import Blas, Cores, Git, Hardware
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import reduction
 from bench import METHODS
 from experiment import Request
 
-from labkit import records
+from labkit import codec, records
 from labkit.errors import LabError
 from labkit.sampling import Repetition
 
@@ -110,15 +110,15 @@ def test_what_is_not_measured_yet_is_extrapolated_and_the_run_is_partial():
 
 
 def test_the_record_survives_being_written_and_read(results):
-    assert records.decode(records.encode(results), records.Results, "results.json") == results
+    assert codec.decode(codec.encode(results), records.Results, "results.json") == results
 
 
 @pytest.mark.parametrize("field", ["low", "high"])
 def test_a_record_with_an_edited_interval_is_refused(results, field):
-    raw = msgspec.json.decode(records.encode(results))
+    raw = msgspec.json.decode(codec.encode(results))
     raw["cells"][0]["gflops"][field] = 0 if field == "high" else 1e6
     with pytest.raises(LabError, match=r"results\.json"):
-        records.decode(msgspec.json.encode(raw), records.Results, "results.json")
+        codec.decode(msgspec.json.encode(raw), records.Results, "results.json")
 
 
 @pytest.mark.parametrize(

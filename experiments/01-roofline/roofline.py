@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from labkit import console, provenance, records, store, threads
+from labkit import codec, console, provenance, store, threads
 from labkit.errors import LabError
 from labkit.records import Manifest, Roofline
 
@@ -44,7 +44,7 @@ def main(
         marker = store.state_folder(output) / MARKER
         if redraw:
             store.settle(output)
-            roofline, manifest = records.read(output / RECORD, Roofline), records.read(output / MANIFEST, Manifest)
+            roofline, manifest = codec.read(output / RECORD, Roofline), codec.read(output / MANIFEST, Manifest)
             own = marker.exists() and marker.read_text() == store.digest((output / RECORD).read_bytes())
             digest = publish(output, roofline, manifest)
             if own:
@@ -71,12 +71,12 @@ def publish(output: Path, roofline: Roofline, manifest: Manifest) -> str:
 
     with store.staging(output) as stage:
         made = {
-            RECORD: records.encode(roofline),
+            RECORD: codec.encode(roofline),
             FIGURE: draw(roofline),
             PAGE: render(roofline, manifest).encode(),
         }
         manifest.outputs = {name: store.digest(data) for name, data in made.items()}
-        made[MANIFEST] = records.encode(manifest)
+        made[MANIFEST] = codec.encode(manifest)
         for name, data in made.items():
             store.write_atomically(stage / name, data)
         store.publish(stage, output, {name: name for name in made})

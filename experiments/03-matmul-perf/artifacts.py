@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from reduction import reduce_results
 
-from labkit import pages, provenance, records, store, threads
+from labkit import codec, pages, provenance, store, threads
 from labkit.console import INTERRUPTED
 from labkit.errors import LabError
 from labkit.records import Harness, Manifest, Rate, Results
@@ -33,11 +33,11 @@ DRAWING_PORTION = 0.01
 def publish(output: Path, results: Results, manifest: Manifest) -> None:
     """Make and put in place results.json, perf.png, README.md and manifest.json with their digests."""
     with store.staging(output) as stage:
-        store.write_atomically(stage / RESULTS, records.encode(results))
-        store.write_atomically(stage / MANIFEST, records.encode(manifest))
+        store.write_atomically(stage / RESULTS, codec.encode(results))
+        store.write_atomically(stage / MANIFEST, codec.encode(manifest))
         _draw(stage)
         manifest.outputs = {name: store.digest((stage / name).read_bytes()) for name in (RESULTS, FIGURE, PAGE)}
-        store.write_atomically(stage / MANIFEST, records.encode(manifest))
+        store.write_atomically(stage / MANIFEST, codec.encode(manifest))
         targets = {name: name for name in (RESULTS, FIGURE, PAGE, MANIFEST)}
         if output.resolve() == LAB:
             targets[FRONT_PAGE] = FRONT_PAGE_TARGET
@@ -58,8 +58,8 @@ def _draw(stage: Path) -> None:
 def redraw_artifacts(output: Path) -> int:
     """Draw and render again from results.json and manifest.json; nothing is measured."""
     store.settle(output)
-    results = records.read(output / RESULTS, Results)
-    manifest = records.read(output / MANIFEST, Manifest)
+    results = codec.read(output / RESULTS, Results)
+    manifest = codec.read(output / MANIFEST, Manifest)
     publish(output, results, manifest)
     print(f"Drawn again from {RESULTS}: {FIGURE} and {PAGE}")
     return 0

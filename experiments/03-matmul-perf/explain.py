@@ -9,7 +9,7 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
 import perf_figure
 
-from labkit import pages, records, roof
+from labkit import codec, pages, roof
 from labkit.records import Cell, Manifest, Results
 
 PAGE_TEMPLATE = HERE / "page.md.j2"
@@ -63,8 +63,8 @@ def render_front_page(results: Results, manifest: Manifest) -> str:
 
 def main(folder: Path) -> None:
     """Write perf.png, README.md and the repository's front page into the folder."""
-    results = records.read(folder / "results.json", Results)
-    manifest = records.read(folder / "manifest.json", Manifest)
+    results = codec.read(folder / "results.json", Results)
+    manifest = codec.read(folder / "manifest.json", Manifest)
     (folder / "perf.png").write_bytes(perf_figure.draw(results))
     (folder / "README.md").write_text(render_page(results, manifest), encoding="utf-8")
     (folder / "front-page.md").write_text(render_front_page(results, manifest), encoding="utf-8")

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from labkit import records, store
+from labkit import codec, store
 from labkit.errors import LabError
 from labkit.records import MachineIdentity, Roofline
 
@@ -27,7 +27,7 @@ def obtain(identity: MachineIdentity, output: Path, say: Callable[[str], None]) 
         say("There is no record of this machine's roof: measuring it.")
     else:
         try:
-            record = records.read(path, Roofline)
+            record = codec.read(path, Roofline)
         except LabError as error:
             raise LabError(f"{error}; delete it, or measure anew with 'make roofline'") from None
         if record.machine != identity:
@@ -57,7 +57,7 @@ def _measure(folder: Path, identity: MachineIdentity) -> Roofline:
         raise KeyboardInterrupt
     if status:
         raise LabError("the roof could not be measured, as said above: mend that, or try 'make roofline' by itself")
-    record = records.read(folder / RECORD, Roofline)
+    record = codec.read(folder / RECORD, Roofline)
     if record.machine != identity:
         raise LabError(f"the roof was measured on another machine ({_difference(record.machine, identity)})")
     return record

@@ -12,14 +12,14 @@ import explain
 import pytest
 from checkouts import one_line
 
-from labkit import records, store
+from labkit import codec, store
 from labkit.records import Manifest, Results
 
 ONE_CELL = ("--sizes", "8", "--methods", "matmul")
 
 
 def results_of(output):
-    return records.read(output / "results.json", Results)
+    return codec.read(output / "results.json", Results)
 
 
 def journal_of(output):
@@ -62,7 +62,7 @@ def test_without_a_terminal_there_are_plain_lines_only(first_run):
 
 def test_records_page_and_digests_of_a_run_are_of_one_piece(first_run):
     _, output = first_run
-    results, manifest = results_of(output), records.read(output / "manifest.json", Manifest)
+    results, manifest = results_of(output), codec.read(output / "manifest.json", Manifest)
     assert results.status == "complete"
     assert manifest.outputs == {
         name: store.digest((output / name).read_bytes()) for name in ("results.json", "perf.png", "README.md")

@@ -2,7 +2,7 @@
 
 import json
 
-from labkit import records, store
+from labkit import codec, store
 from labkit.records import Manifest, Roofline
 
 
@@ -15,8 +15,8 @@ def test_the_probe_prints_peak_and_clock_as_json(bare):
 
 
 def test_the_run_of_the_lab_left_a_whole_roof_behind(checkout):
-    roofline = records.read(checkout.roof / "kernels.json", Roofline)
-    manifest = records.read(checkout.roof / "manifest.json", Manifest)
+    roofline = codec.read(checkout.roof / "kernels.json", Roofline)
+    manifest = codec.read(checkout.roof / "manifest.json", Manifest)
     assert set(manifest.outputs) == {"kernels.json", "roofline.png", "README.md"}
     for name, digest in manifest.outputs.items():
         assert store.digest((checkout.roof / name).read_bytes()) == digest

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labkit import records
+from labkit import codec
 from labkit.errors import LabError
 from labkit.records import Results, Roofline
 
@@ -67,23 +67,23 @@ def roofline(**peak):
 
 
 def decode(document, kind=Results, name="results.json"):
-    return records.decode(json.dumps(document).encode(), kind, name)
+    return codec.decode(json.dumps(document).encode(), kind, name)
 
 
-@pytest.mark.parametrize("name", records.SCHEMAS)
+@pytest.mark.parametrize("name", codec.SCHEMAS)
 def test_the_exported_schemas_are_those_of_the_code(name):
-    path = records.SCHEMA_FOLDER / f"{name}.schema.json"
-    assert path.read_bytes() == records.schema(records.SCHEMAS[name]), "run python -m labkit.records"
+    path = codec.SCHEMA_FOLDER / f"{name}.schema.json"
+    assert path.read_bytes() == codec.schema(codec.SCHEMAS[name]), "run python -m labkit.records"
 
 
 def test_every_schema_in_the_folder_is_of_a_record_that_exists():
-    found = {path.name for path in records.SCHEMA_FOLDER.iterdir()}
-    assert found == {f"{name}.schema.json" for name in records.SCHEMAS}
+    found = {path.name for path in codec.SCHEMA_FOLDER.iterdir()}
+    assert found == {f"{name}.schema.json" for name in codec.SCHEMAS}
 
 
 def test_export_writes_one_schema_a_kind_of_file(tmp_path):
-    records.export_schemas(tmp_path)
-    assert len(list(tmp_path.glob("*.schema.json"))) == len(records.SCHEMAS)
+    codec.export_schemas(tmp_path)
+    assert len(list(tmp_path.glob("*.schema.json"))) == len(codec.SCHEMAS)
 
 
 @pytest.mark.parametrize(
@@ -91,8 +91,8 @@ def test_export_writes_one_schema_a_kind_of_file(tmp_path):
 )
 def test_what_is_written_is_what_is_read(document, kind):
     record = decode(document, kind)
-    raw = records.encode(record)
-    assert records.decode(raw, kind, "x.json") == record
+    raw = codec.encode(record)
+    assert codec.decode(raw, kind, "x.json") == record
     assert json.loads(raw) == document
     assert raw.endswith(b"}\n")
 
@@ -111,10 +111,10 @@ def test_arrays_of_numbers_stand_on_one_line_each_and_keep_every_bit(seconds):
     record = decode(
         results(cell(seconds_per_call=seconds, rounds=list(range(n)), cpu_over_wall=[1.0] * n, gflops=rate))
     )
-    raw = records.encode(record)
+    raw = codec.encode(record)
     (line,) = [line for line in raw.splitlines() if b'"seconds_per_call"' in line]
     assert line.count(b",") == n  # between the figures, and one after the array
-    assert records.decode(raw, Results, "x.json").cells[0].seconds_per_call == seconds
+    assert codec.decode(raw, Results, "x.json").cells[0].seconds_per_call == seconds
 
 
 FALSE_CELLS = {
@@ -152,7 +152,7 @@ def test_a_refused_cell_is_named():
 def test_numbers_that_are_none_are_not_read(text):
     raw = json.dumps(results(cell())).encode().replace(b'"median": 2.0', b'"median": ' + text, 1)
     with pytest.raises(LabError, match="not a valid results record"):
-        records.decode(raw, Results, "results.json")
+        codec.decode(raw, Results, "results.json")
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -161,14 +161,14 @@ def test_numbers_that_are_none_are_not_written(field, value):
     record = decode(results(cell()))
     setattr(record.cells[0].gflops, field, value)
     with pytest.raises((ValueError, LabError)):
-        records.encode(record)
+        codec.encode(record)
 
 
 def test_what_would_be_refused_on_reading_is_not_written():
     record = decode(results(cell()))
     record.cells[0].flops = 1
     with pytest.raises((ValueError, LabError), match="2 N"):
-        records.encode(record)
+        codec.encode(record)
 
 
 @pytest.mark.parametrize(
@@ -184,13 +184,13 @@ def test_what_is_no_record_is_one_clear_line(tmp_path, raw):
     path = tmp_path / "results.json"
     path.write_bytes(raw)
     with pytest.raises(LabError, match=r"^results\.json is not a valid results record") as error:
-        records.read(path, Results)
+        codec.read(path, Results)
     assert "\n" not in str(error.value)
 
 
 def test_a_record_that_is_not_there_is_one_clear_line_without_the_machine_s_path(tmp_path):
     with pytest.raises(LabError, match=r"^cannot read results\.json: No such file") as error:
-        records.read(tmp_path / "results.json", Results)
+        codec.read(tmp_path / "results.json", Results)
     assert str(tmp_path) not in str(error.value)
 
 
@@ -201,7 +201,7 @@ def test_a_cell_is_found_by_method_and_size():
 
 
 def test_every_schema_is_json_and_names_every_field_as_required_or_with_a_default():
-    for kind in records.SCHEMAS.values():
-        schema = json.loads(records.schema(kind))
+    for kind in codec.SCHEMAS.values():
+        schema = json.loads(codec.schema(kind))
         top = schema["$defs"][kind.__name__]
         assert set(top["required"]) == {f.encode_name for f in msgspec.structs.fields(kind) if f.required}
