@@ -89,6 +89,8 @@ def test_the_figure_carries_its_title_its_curves_and_the_roof(full):
     assert set(data["curves"]) == set(made_up.RATES)
     assert data["roof"]["peak_gflops"] == full.roof.peak_gflops
     assert [p["extrapolated"] for p in data["curves"]["naive"]] == [False, False, True]
+    for cell in full.cells:
+        assert {"n": cell.n, "gflops": cell.gflops.median}.items() <= data["curves"][cell.method].pop(0).items()
     assert image.width >= 1600
 
 

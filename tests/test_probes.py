@@ -117,3 +117,20 @@ def test_the_accumulators_stay_finite():
         workload.call()
     data = workload.call.func.held[2 * target.lanes :]
     assert ((data > 0.9) & (data < 2000)).all()
+
+
+def test_flops_of_a_peak_probe_are_those_of_its_loop():
+    target = probes.host_target()
+    workload = probes.peak_probe(target, target.lanes, 4, target.fma, "peak")
+    per_trip = 2 * target.lanes * 4 * probes.UNROLL  # a multiply and an add a lane
+    assert workload.flops == per_trip * workload.call.args[0]
+
+
+@pytest.mark.parametrize(("pattern", "arrays"), [("load", 1), ("copy", 2), ("triad", 3)])
+def test_bytes_of_a_stream_are_those_of_the_arrays_it_passes_over(pattern, arrays):
+    workload = probes.stream_probe(probes.host_target(), pattern, "L1", 12_288)
+    passes, elements = workload.call.args[:2]
+    held, _ = workload.call.func.held
+    assert len(held) == arrays
+    assert workload.n == sum(array.nbytes for array in held) <= 12_288
+    assert workload.bytes == passes * arrays * 4 * elements
