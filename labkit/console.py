@@ -56,7 +56,7 @@ class Screen:
         """Show the table and the bar (on a terminal)."""
         if self.console.is_terminal:
             self._live = Live(self._view(), console=self.console, auto_refresh=False)
-            self._live.start()
+            self._live.start(refresh=True)
 
     def stop(self) -> None:
         """Leave the last table standing."""
@@ -98,7 +98,9 @@ class Screen:
         return Group(table) if final else Group(table, "", self._now, self._progress)
 
 
-def run(name: str, main: Callable[..., Any]) -> None:
+def run(
+    name: str, main: Callable[..., Any], stopped: str = "the same command goes on with what was measured so far"
+) -> None:
     """Run a command line: one line an error, exit status 2 for what the user can mend, 130 on Ctrl-C."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill keeps what Ctrl-C keeps
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -108,7 +110,7 @@ def run(name: str, main: Callable[..., Any]) -> None:
         try:
             return main(*args, **kwargs)
         except KeyboardInterrupt:
-            print(f"{name}: stopped; the same command goes on with what was measured so far", file=sys.stderr)
+            print(f"{name}: stopped; {stopped}", file=sys.stderr)
             return INTERRUPTED
 
     app.command()(interruptible)
@@ -118,6 +120,8 @@ def run(name: str, main: Callable[..., Any]) -> None:
         status = _complain(name, f"{error.format_message().rstrip('.')}; see {name} --help")
     except LabError as error:
         status = _complain(name, str(error))
+    except MemoryError:
+        status = _complain(name, "there is not enough memory: allow this process more of it")
     except BrokenPipeError:
         status = _complain(name, "the reader of the output went away")
     except OSError as error:

@@ -6,16 +6,39 @@ system can be passed in, so that tests read recorded machines.
 
 import os
 import re
-import sys
-from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from pathlib import Path
 
 import psutil
 
-from labkit.records import Blas, Cache, Cores, Hardware, MachineIdentity
+from labkit.caches import caches, caches_and_why
+from labkit.clocks import governor, nominal_ghz
+from labkit.cpus import allowed_cpus, cpu_name, fastest_cpus, several_kinds, stay_on_fastest, virtualized
+from labkit.limits import cpu_quota, memory_available, memory_limit
+from labkit.records import Blas, Cores, Hardware, MachineIdentity
+from labkit.system import ROOT, Sysctl
 
-ROOT = Path("/")
+__all__ = [
+    "allowed_cpus",
+    "blas",
+    "caches",
+    "cpu_name",
+    "cpu_quota",
+    "fastest_cpus",
+    "governor",
+    "hardware",
+    "identity",
+    "memory_available",
+    "memory_limit",
+    "nominal_ghz",
+    "power",
+    "several_kinds",
+    "short_name",
+    "stay_on_fastest",
+    "virtualized",
+]
+
 # The instruction sets that bear on a matrix product, out of all that a CPU lists.
 RELEVANT_ISA = (
     "sse2",
@@ -32,29 +55,6 @@ RELEVANT_ISA = (
     "sve",
     "sve2",
 )
-_CGROUP_NO_LIMIT = 1 << 60  # bytes; version 1 writes "no limit" as a number near 2^63
-
-
-def _read(path: Path) -> str | None:
-    """A file's text without the line end; None if the machine has no such file."""
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return None
-
-
-def cpu_name(root: Path = ROOT) -> str | None:
-    """The CPU's marketing name, as the operating system has it."""
-    for line in (_read(root / "proc/cpuinfo") or "").splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() in ("model name", "Model") and value.strip():
-            return value.strip()
-    if root != ROOT or sys.platform.startswith("linux"):
-        return None
-    import cpuinfo  # a second of CPUID probing: only where the system has no file that says it
-
-    name = cpuinfo.get_cpu_info().get("brand_raw")
-    return str(name) if name else None
 
 
 def short_name(cpu: str | None) -> str:
@@ -68,7 +68,7 @@ def short_name(cpu: str | None) -> str:
     core = re.search(r"\b[im][3579]-\w+", name)
     if core:
         return core.group()
-    name = re.sub(r"^\s*(Intel|AMD)\s+(?=(Core|Xeon|Pentium|Celeron|Ryzen)\b)", "", " ".join(name.split()))
+    name = re.sub(r"^\s*(Intel|AMD)\s+(?=(Core|Xeon|Pentium|Celeron|Ryzen)\s+\S)", "", " ".join(name.split()))
     return " ".join(name.split()) or "this machine"
 
 
@@ -81,77 +81,6 @@ def _archspec() -> tuple[str | None, frozenset[str]]:
     return host.name, frozenset(host.features)
 
 
-def caches(root: Path = ROOT) -> list[Cache]:
-    """Data and unified caches of the first core, smallest level first; empty where none are reported."""
-    found = []
-    for index in sorted((root / "sys/devices/system/cpu/cpu0/cache").glob("index*")):
-        level, kind, size = (_read(index / name) for name in ("level", "type", "size"))
-        if level is None or size is None or kind == "Instruction":
-            continue
-        shared = _count_cpus(_read(index / "shared_cpu_list"))
-        found.append(Cache(level=int(level), bytes=parse_size(size), shared_by=shared))
-    if not found and root == ROOT and sys.platform == "darwin":
-        found = _darwin_caches()
-    return sorted(found, key=lambda c: c.level)
-
-
-def parse_size(text: str) -> int:
-    """`32K`, `1024K`, `32M` in bytes."""
-    factor = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}.get(text[-1:].upper(), 1)
-    return int(text[:-1]) * factor if factor > 1 else int(text)
-
-
-def _count_cpus(listing: str | None) -> int | None:
-    """How many CPUs `0-3,8` names."""
-    if not listing:
-        return None
-    count = 0
-    for part in listing.split(","):
-        first, _, last = part.partition("-")
-        count += int(last or first) - int(first) + 1
-    return count
-
-
-def _darwin_caches() -> list[Cache]:
-    import subprocess
-
-    found = []
-    for level, names in (
-        (1, ("hw.perflevel0.l1dcachesize", "hw.l1dcachesize")),
-        (2, ("hw.perflevel0.l2cachesize", "hw.l2cachesize")),
-    ):
-        for name in names:
-            said = subprocess.run(["sysctl", "-n", name], capture_output=True, text=True, check=False)
-            if said.returncode == 0 and said.stdout.strip().isdigit() and int(said.stdout) > 0:
-                found.append(Cache(level=level, bytes=int(said.stdout), shared_by=None))
-                break
-    return found
-
-
-def memory_limit(root: Path = ROOT) -> int:
-    """Bytes that this process may use: the machine's memory, or a container's limit where that is less."""
-    total = int(psutil.virtual_memory().total)
-    limits: Iterable[str | None] = (
-        _read(root / "sys/fs/cgroup/memory.max"),
-        _read(root / "sys/fs/cgroup/memory/memory.limit_in_bytes"),
-    )
-    set_limits = [int(text) for text in limits if text and text.isdigit() and int(text) < _CGROUP_NO_LIMIT]
-    return min([total, *set_limits])
-
-
-def governor(root: Path = ROOT) -> tuple[str | None, str | None]:
-    """(the clock governor of the first core, why it is not known)."""
-    said = _read(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
-    if said:
-        return said, None
-    why = (
-        "macOS has none"
-        if sys.platform == "darwin" and root == ROOT
-        else "no cpufreq under /sys (usual in a virtual machine)"
-    )
-    return None, why
-
-
 def power(root: Path = ROOT) -> tuple[str | None, str | None]:
     """("AC" or "battery", why it is not known)."""
     try:
@@ -161,33 +90,6 @@ def power(root: Path = ROOT) -> tuple[str | None, str | None]:
     if battery is None:
         return None, "no battery is reported (a desktop, a server or a virtual machine)"
     return ("AC" if battery.power_plugged else "battery"), None
-
-
-def virtualized(root: Path = ROOT) -> tuple[bool | None, str | None]:
-    """(whether a hypervisor is under us, why it is not known)."""
-    info = _read(root / "proc/cpuinfo")
-    flags = next((line for line in (info or "").splitlines() if line.startswith("flags")), None)
-    if flags is None:
-        return None, "the CPU does not list a hypervisor flag"
-    return "hypervisor" in flags.split(), None
-
-
-def nominal_ghz() -> float | None:
-    """The clock that the system reports, GHz: often not the clock that the core runs at."""
-    try:
-        frequency = psutil.cpu_freq()
-    except (OSError, NotImplementedError, RuntimeError):
-        frequency = None
-    for line in (_read(ROOT / "proc/cpuinfo") or "").splitlines():
-        if line.startswith("cpu MHz"):
-            return float(line.partition(":")[2]) / 1e3
-    return frequency.current / 1e3 if frequency and frequency.current else None
-
-
-def usable_cores() -> int:
-    """Logical CPUs that this process may run on."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else (os.cpu_count() or 1)
 
 
 def blas() -> Blas:
@@ -215,25 +117,25 @@ def blas() -> Blas:
     )
 
 
-def hardware(root: Path = ROOT) -> Hardware:
-    """The machine, as the manifest says it."""
-    cpu, (architecture, features) = cpu_name(root), _archspec()
+def hardware(root: Path = ROOT, allowed: AbstractSet[int] | None = None, sysctl: Sysctl | None = None) -> Hardware:
+    """The machine, as the manifest says it, of the CPUs allowed: by default those that this process may run on."""
+    cpus = allowed or allowed_cpus(root)
+    cpu, (architecture, features) = cpu_name(root, sysctl), _archspec()
     reasons = {}
-    clock_governor, reasons["governor"] = governor(root)
+    clock_governor, reasons["governor"] = governor(root, cpus, sysctl)
     supply, reasons["power"] = power(root)
     virtual, reasons["virtualized"] = virtualized(root)
-    levels = caches(root)
+    levels, reasons["caches"] = caches_and_why(root, cpus, sysctl)
     physical = psutil.cpu_count(logical=False)
     reasons["microarchitecture"] = None if architecture else "archspec does not know it"
     reasons["cores.physical"] = None if physical else "the system does not tell cores from threads"
     reasons["cpu"] = None if cpu else "the system does not name it"
-    reasons["caches"] = None if levels else "no caches are reported"
     return Hardware(
         cpu=cpu,
         short_name=short_name(cpu),
         microarchitecture=architecture,
         isa=[name for name in RELEVANT_ISA if name in features],
-        cores=Cores(logical=os.cpu_count() or 1, physical=physical, usable=usable_cores()),
+        cores=Cores(logical=os.cpu_count() or 1, physical=physical, usable=len(cpus), quota=cpu_quota(root)),
         caches=levels,
         memory_bytes=memory_limit(root),
         governor=clock_governor,
@@ -243,8 +145,11 @@ def hardware(root: Path = ROOT) -> Hardware:
     )
 
 
-def identity(machine: Hardware, library: Blas) -> MachineIdentity:
-    """What a roof record holds for: stable facts alone. A drifting clock is not another machine."""
+def identity(machine: Hardware, library: Blas, numpy: str | None = None) -> MachineIdentity:
+    """What a roof record holds for: stable facts alone. A drifting clock is not another machine.
+
+    `numpy` is the version that a record was made with; without it, the one that is loaded here.
+    """
     import numpy as np
 
     return MachineIdentity(
@@ -252,6 +157,6 @@ def identity(machine: Hardware, library: Blas) -> MachineIdentity:
         microarchitecture=machine.microarchitecture,
         isa=machine.isa,
         caches=machine.caches,
-        numpy=np.__version__,
+        numpy=numpy or np.__version__,
         blas=f"{library.library} {library.version} {library.kernel}",
     )

@@ -53,6 +53,7 @@ class Cores(Record):
     logical: int
     physical: int | None
     usable: int
+    quota: float | None = None  # cores' worth of CPU time that a container grants; null without a quota
 
 
 class Blas(Record):
@@ -124,11 +125,21 @@ class Saturation(Record):
 
 
 class Peak(Record):
+    """`best` is the best of the rounds and of the sweep. The rest is what the two say of the core.
+
+    `latency_cycles` is what one chain alone waits for each step, `steps_per_cycle` how many a core full of
+    chains does; their product is how many chains it takes to fill it. Without `fma` a step is a multiply and an add.
+    """
+
     fp32_fma_gflops: Rate
     instruction_set: str
     lanes: int
     accumulators: int
+    fma: bool
     flops_per_cycle: float
+    latency_cycles: float | None
+    steps_per_cycle: float
+    saturates_at: int
     sweep: list[Saturation]
 
 
@@ -138,15 +149,34 @@ class Ceiling(Record):
 
 
 class CoreClock(Record):
+    """`ghz` by a chain of additions alone, `under_load_ghz` by one beside the peak's own loop.
+
+    `peak_from_nominal_gflops` is what a peak derived from the clock that the system states would have been.
+    """
+
     ghz: Rate
+    under_load_ghz: Rate | None
     nominal_ghz: float | None
+    nominal_from: str
+    verdict: Literal["as stated", "boosted", "throttled"] | None
+    peak_from_nominal_gflops: float | None
 
 
 class Bandwidth(Record):
-    """STREAM counting: the bytes that the loop names, no write-allocate."""
+    """STREAM counting: the bytes that the loop names, no write-allocate. For each store, `loads` to `stores`."""
 
     level: str
-    pattern: Literal["load", "copy", "triad"]
+    pattern: Literal["load", "copy", "triad", "copy_streaming"]
+    loads: int
+    stores: int
+    working_set_bytes: int
+    gbs: Rate
+    p10: float
+
+
+class Stair(Record):
+    """The load bandwidth of one working set."""
+
     working_set_bytes: int
     gbs: Rate
 
@@ -167,7 +197,8 @@ class SentinelPeak(Record):
 class PlacedKernel(Record):
     """`intensity_high` is null where the intensity is known; otherwise it lies between the two.
 
-    A copy does no flops: its intensity and GFLOPS are 0, and `gbs` says what it moves.
+    A copy does no flops: its intensity and GFLOPS are 0, and `gbs` says what it moves. `roof` names the limit that
+    the kernel answers to, `share` is its median over that limit's best, and `low` and `high` bound the share.
     """
 
     name: str
@@ -176,24 +207,35 @@ class PlacedKernel(Record):
     intensity_high: float | None
     gflops: float
     gbs: float | None
+    roof: str
+    share: float
+    low: float
+    high: float
     extrapolated: bool
     extrapolated_from: int | None
+    source: Literal["roof", "lab"]
 
 
 class Roofline(Record):
+    """`levels` are the caches as reported or, where none are, as the staircase shows them (`levels_from`)."""
+
     schema: Literal["roofline/1"]
     machine: MachineIdentity
     short_name: str
     peak: Peak
     ceilings: list[Ceiling]
     clock: CoreClock
+    levels: list[Cache]
+    levels_from: Literal["reported", "staircase"]
     bandwidth: list[Bandwidth]
+    staircase: list[Stair]
     ridge: list[Ridge]
     sentinel: SentinelPeak
     kernels: list[PlacedKernel]
     rounds: int
     seconds: float
     notes: list[str]
+    faults: list[str]
 
 
 # --- experiments/03-matmul-perf/results.json --------------------------------------------------------

@@ -8,6 +8,7 @@ from itertools import repeat
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 # A visit to a short cell: long enough to be timed well, short enough that a whole round of visits
 # sees the machine in one and the same state.
@@ -17,7 +18,10 @@ CLOCK_RESOLUTIONS = 1000
 # Calibration must pass its target twice in a row: one slow reading is no calibration.
 CALIBRATION_PASSES = 2
 
+PAGE_BYTES = 4096
+
 Call = Callable[[], object]
+Floats = npt.NDArray[np.float32]
 
 
 class Clock(Protocol):
@@ -141,16 +145,32 @@ def calibrate(workload: Workload, clock: Clock, target: float = VISIT_SECONDS) -
     return spent
 
 
+def aligned(elements: int, offset: int = 0) -> Floats:
+    """fp32 ones that start `offset` bytes into a page, every page touched.
+
+    Where an array starts decides how often a wide load crosses a cache line: the same np.dot ran at 62 or 86 GB/s
+    from one process to the next until its operands began where they always begin.
+    """
+    raw = np.empty(4 * elements + 2 * PAGE_BYTES, dtype=np.uint8)
+    start = -raw.ctypes.data % PAGE_BYTES + offset % PAGE_BYTES
+    array = raw[start : start + 4 * elements].view(np.float32)
+    array[:] = 1.0
+    return array
+
+
 # The sentinel: a load-bound BLAS call out of the second-level cache, in pure NumPy. It follows what a
 # neighbour on the machine takes away from loads, which a chain of FMA does not feel.
 SENTINEL_ELEMENTS = 32_768  # 128 KiB a vector in fp32
 SENTINEL = "sentinel"
+# The two vectors start half a page apart, so that their lines do not fall into the same places of the cache.
+SENTINEL_OFFSET = PAGE_BYTES // 2
 
 
 def make_sentinel() -> Workload:
     """The transfer standard: `np.dot` of two fixed fp32 vectors of 128 KiB each."""
-    x = np.linspace(0.5, 1.5, SENTINEL_ELEMENTS, dtype=np.float32)
-    y = np.linspace(1.5, 0.5, SENTINEL_ELEMENTS, dtype=np.float32)
+    x, y = aligned(SENTINEL_ELEMENTS), aligned(SENTINEL_ELEMENTS, SENTINEL_OFFSET)
+    x[:] = np.linspace(0.5, 1.5, SENTINEL_ELEMENTS, dtype=np.float32)
+    y[:] = x[::-1]
     return Workload(
         SENTINEL,
         SENTINEL_ELEMENTS,

@@ -11,6 +11,8 @@ from labkit.records import (
     Bandwidth,
     Blas,
     Bounded,
+    Cache,
+    Ceiling,
     CoreClock,
     Cores,
     Git,
@@ -19,26 +21,50 @@ from labkit.records import (
     MachineIdentity,
     Manifest,
     Peak,
+    PlacedKernel,
     Rate,
     Results,
     Ridge,
     Roofline,
+    Saturation,
     SentinelPeak,
+    Stair,
 )
 from labkit.roof import matmul_flops
 from labkit.sampling import Repetition, Workload, make_sentinel
 
 # GFLOPS of a machine that never was.
 RATES = {"naive": 0.004, "blocked": 0.0039, "einsum": 16.0, "matmul": 80.0}
-PEAK, DRAM, SENTINEL_GBS = 100.0, 20.0, 50.0
+PEAK, L1, DRAM, SENTINEL_GBS = 100.0, 300.0, 20.0, 50.0
+CEILINGS = {"scalar": 12.5, "128-bit": 49.0, "no FMA": 50.0, "FMA + ADD": 120.0}
 
 
 def rate(value: float) -> Rate:
     return Rate(median=value, best=1.02 * value, p90=1.01 * value, low=0.98 * value, high=1.01 * value, interval="ci95")
 
 
+def bandwidth(level: str, pattern: str, gbs: float, working_set: int) -> Bandwidth:
+    loads, stores = {"load": (1, 0), "copy": (1, 1), "triad": (2, 1), "copy_streaming": (1, 1)}[pattern]
+    return Bandwidth(
+        level=level, pattern=pattern, loads=loads, stores=stores, working_set_bytes=working_set, gbs=rate(gbs),
+        p10=0.8 * gbs,
+    )  # fmt: skip
+
+
+def kernel(name: str, n: int, gflops: float, **more) -> PlacedKernel:
+    """A kernel that answers to the peak, unless told otherwise."""
+    usual = {
+        "intensity": 0.25, "intensity_high": None, "gbs": None, "roof": "peak", "share": gflops / PEAK,
+        "low": 0.98 * gflops / PEAK, "high": 1.02 * gflops / PEAK, "extrapolated": False, "extrapolated_from": None,
+        "source": "roof",
+    }  # fmt: skip
+    return PlacedKernel(name=name, n=n, gflops=gflops, **{**usual, **more})
+
+
 def roofline() -> Roofline:
+    """A core of 100 GFLOPS with a level of cache and DRAM, and nothing placed under its roof."""
     identity = MachineIdentity(cpu="a CPU", microarchitecture="one", isa=[], caches=[], numpy="2", blas="b")
+    levels = {"L1": (L1, 16 << 10), "DRAM": (DRAM, 1 << 27)}
     return Roofline(
         schema="roofline/1",
         machine=identity,
@@ -48,16 +74,33 @@ def roofline() -> Roofline:
             instruction_set="AVX2 + FMA",
             lanes=8,
             accumulators=10,
+            fma=True,
             flops_per_cycle=32.0,
-            sweep=[],
+            latency_cycles=4.0,
+            steps_per_cycle=2.0,
+            saturates_at=8,
+            sweep=[
+                Saturation(instruction_set="AVX2 + FMA", lanes=8, accumulators=n, gflops=min(12.5 * n, PEAK))
+                for n in (1, 2, 4, 8, 10)
+            ],
         ),
-        ceilings=[],
-        clock=CoreClock(ghz=rate(3.1), nominal_ghz=2.5),
+        ceilings=[Ceiling(name=name, gflops=rate(value)) for name, value in CEILINGS.items()],
+        clock=CoreClock(
+            ghz=rate(3.1), under_load_ghz=rate(3.06), nominal_ghz=2.5, nominal_from="made up", verdict="boosted",
+            peak_from_nominal_gflops=80.0,
+        ),
+        levels=[Cache(level=1, bytes=32 << 10, shared_by=1)],
+        levels_from="reported",
         bandwidth=[
-            Bandwidth(level="DRAM", pattern=pattern, working_set_bytes=1 << 27, gbs=rate(value))
-            for pattern, value in (("load", DRAM), ("copy", 18.0), ("triad", 19.0))
+            bandwidth(level, pattern, portion * gbs, size)
+            for level, (gbs, size) in levels.items()
+            for pattern, portion in (("load", 0.8), ("copy", 0.9), ("triad", 1 / 1.02))
+        ]
+        + [bandwidth("DRAM", "copy_streaming", 0.95 * DRAM, 1 << 27)],
+        staircase=[
+            Stair(working_set_bytes=4096 << k, gbs=rate(0.8 * (L1 if k < 4 else DRAM))) for k in range(16)
         ],
-        ridge=[Ridge(level="DRAM", flop_per_byte=PEAK / DRAM, gbs=DRAM)],
+        ridge=[Ridge(level=level, flop_per_byte=PEAK / gbs, gbs=gbs) for level, (gbs, _) in levels.items()],
         sentinel=SentinelPeak(
             gbs=rate(SENTINEL_GBS), peak_flop_per_sentinel_byte=Bounded(value=2.0, low=1.98, high=2.02)
         ),
@@ -65,7 +108,8 @@ def roofline() -> Roofline:
         rounds=60,
         seconds=10.0,
         notes=[],
-    )
+        faults=[],
+    )  # fmt: skip
 
 
 def measured(workload: Workload, seconds: float, repetitions: int = 12) -> Workload:
@@ -120,7 +164,7 @@ def manifest() -> Manifest:
         created="2026-01-01T00:00:00+00:00",
         command=["bench.py"],
         seed=42,
-        config={"warnings": []},
+        config={"warnings": [], "visits_of_the_peak": 480, "turns": 8, "visit_seconds": 0.0005},
         git=Git(commit=None, dirty=None, reason="made up"),
         versions={"python": "3", "numpy": "2", "llvmlite": "0"},
         blas=Blas(library="openblas", version=None, kernel=None, threads=1),

@@ -67,7 +67,7 @@ def test_the_roofs_page_is_what_its_record_renders_to(copy):
 @pytest.mark.parametrize("folder", [LAB_FOLDER, ROOF_FOLDER])
 def test_every_output_has_the_digest_that_its_manifest_says(copy, folder):
     outputs = read(copy, folder, "manifest.json", Manifest).outputs
-    assert len(outputs) == 3
+    assert len(outputs) == {LAB_FOLDER: 3, ROOF_FOLDER: 4}[folder]
     for name, digest in outputs.items():
         assert store.digest((copy / folder / name).read_bytes()) == digest, name
 

@@ -57,12 +57,18 @@ def roofline(**peak):
     return {
         "schema": "roofline/1", "machine": IDENTITY, "short_name": "a CPU",
         "peak": {
-            "fp32_fma_gflops": rate, "instruction_set": "FMA", "lanes": 8, "accumulators": 10, "flops_per_cycle": 32.0,
-            "sweep": [],
+            "fp32_fma_gflops": rate, "instruction_set": "FMA", "lanes": 8, "accumulators": 10, "fma": True,
+            "flops_per_cycle": 32.0, "latency_cycles": None, "steps_per_cycle": 2.0, "saturates_at": 8, "sweep": [],
         },
-        "ceilings": [], "clock": {"ghz": RATE, "nominal_ghz": None}, "bandwidth": [], "ridge": [],
+        "ceilings": [],
+        "clock": {
+            "ghz": RATE, "under_load_ghz": None, "nominal_ghz": None, "nominal_from": "not said", "verdict": None,
+            "peak_from_nominal_gflops": None,
+        },
+        "levels": [{"level": 1, "bytes": 32768, "shared_by": None}], "levels_from": "staircase",
+        "bandwidth": [], "staircase": [{"working_set_bytes": 4096, "gbs": RATE}], "ridge": [],
         "sentinel": {"gbs": RATE, "peak_flop_per_sentinel_byte": {"value": 2.0, "low": 1.9, "high": 2.1}},
-        "kernels": [], "rounds": 60, "seconds": 1.0, "notes": [],
+        "kernels": [], "rounds": 60, "seconds": 1.0, "notes": [], "faults": [],
     }  # fmt: skip
 
 

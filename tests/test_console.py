@@ -130,6 +130,7 @@ def raising(error):
 
 REFUSALS = [
     (LabError("choose a smaller N"), "choose a smaller N"),
+    (MemoryError(), "there is not enough memory: allow this process more of it"),
     (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "cannot go on: No space left on device; free some space"),
     (BrokenPipeError(), "the reader of the output went away"),
     (typer.BadParameter("no such thing."), "no such thing; see bench.py --help"),

@@ -1,117 +1,130 @@
 """What a machine says of itself, on machines recorded as small trees of /proc and /sys."""
 
+import re
+
+import msgspec
 import psutil
 import pytest
+from machines import recorded
+from machines.recorded import KIB, MIB
 
 from labkit import machine
-from labkit.records import Blas, Cache
+from labkit.records import Blas, Cache, Cores
 
-KIB, MIB = 1 << 10, 1 << 20
-CACHE, FREQUENCY = "sys/devices/system/cpu/cpu0/cache", "sys/devices/system/cpu/cpu0/cpufreq"
-V2, V1 = "sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes"
-
-
-def cache_files(*levels):
-    """/sys's entries for (level, type, size, CPUs that share it)."""
-    files = {}
-    for i, level in enumerate(levels):
-        for name, text in zip(("level", "type", "size", "shared_cpu_list"), level, strict=True):
-            if text is not None:
-                files[f"{CACHE}/index{i}/{name}"] = f"{text}\n"
-    return files
-
-
-LAPTOP = {
-    "proc/cpuinfo": (
-        "processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 142\n"
-        "model name\t: Intel(R) Core(TM) i5-8250U CPU @ 1.60GHz\ncpu MHz\t\t: 800.024\n"
-        "flags\t\t: fpu vme sse2 sse4_2 avx f16c fma avx2\nbugs\t\t: spectre_v1\n\n"
-        "processor\t: 1\nmodel name\t: Intel(R) Core(TM) i5-8250U CPU @ 1.60GHz\n"
-    ),
-    f"{FREQUENCY}/scaling_governor": "powersave\n",
-    **cache_files(
-        (1, "Data", "32K", "0,4"), (1, "Instruction", "32K", "0,4"), (2, "Unified", "256K", "0,4"),
-        (3, "Unified", "6144K", "0-7"),
-    ),
-}  # fmt: skip
-GUEST = {
-    "proc/cpuinfo": (
-        "processor\t: 0\nvendor_id\t: AuthenticAMD\nmodel name\t: AMD EPYC\ncpu MHz\t\t: 2445.406\n"
-        "flags\t\t: fpu sse2 avx fma avx2 hypervisor topoext\n"
-    ),
-    V2: f"{512 * MIB}\n",
-    # Out of order, as a directory may be listed.
-    **cache_files((3, "Unified", "32M", "0-1"), (1, "Data", "32K", "0"), (2, "Unified", "512K", "0")),
-}
-RASPBERRY = {
-    "proc/cpuinfo": (
-        "processor\t: 0\nBogoMIPS\t: 108.00\nFeatures\t: fp asimd evtstrm crc32 cpuid\n"
-        "CPU implementer\t: 0x41\nCPU architecture: 8\nCPU part\t: 0xd08\n\n"
-        "Hardware\t: BCM2835\nSerial\t\t: 0\nModel\t\t: Raspberry Pi 4 Model B Rev 1.4\n"
-    ),
-    f"{FREQUENCY}/scaling_governor": "ondemand\n",
-    **cache_files((1, "Data", None, "0"), (2, "Unified", None, "0-3")),
-}
-EMPTY = {}
-TREES = {"laptop": LAPTOP, "guest": GUEST, "raspberry": RASPBERRY, "empty": EMPTY}
+TELLABLE = ("cpu", "governor", "power", "virtualized", "caches")
 
 
 @pytest.fixture
-def tree(tmp_path):
-    def grow(files):
-        for name, text in files.items():
-            path = tmp_path / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        return tmp_path
+def seen(tmp_path):
+    """What a recorded machine is seen as, with files added and only some of its CPUs allowed."""
 
-    return grow
+    def see(name, added=(), allowed=None):
+        root = recorded.grow(tmp_path, {**recorded.files(name), **dict(added)})
+        return machine.hardware(root, allowed, recorded.sysctl(name))
+
+    return see
 
 
-def test_a_laptop_is_read_as_it_is(tree):
-    seen = machine.hardware(tree(LAPTOP))
-    assert (seen.cpu, seen.short_name) == ("Intel(R) Core(TM) i5-8250U CPU @ 1.60GHz", "i5-8250U")
-    assert seen.governor == "powersave"
-    assert seen.virtualized is False
-    assert seen.caches == [
+def test_a_laptop_is_read_as_it_is(seen):
+    laptop = seen("i5-8250u")
+    assert (laptop.cpu, laptop.short_name) == ("Intel(R) Core(TM) i5-8250U CPU @ 1.60GHz", "i5-8250U")
+    assert (laptop.governor, laptop.virtualized, laptop.cores.quota) == ("powersave", False, None)
+    assert laptop.caches == [
         Cache(level=1, bytes=32 * KIB, shared_by=2),
         Cache(level=2, bytes=256 * KIB, shared_by=2),
         Cache(level=3, bytes=6 * MIB, shared_by=8),
     ]
-    assert set(seen.reasons) == {"power"}
+    assert set(laptop.reasons) == {"power"}
 
 
-def test_a_guest_is_known_for_one_and_its_container_s_limit_is_its_memory(tree):
-    seen = machine.hardware(tree(GUEST))
-    assert (seen.cpu, seen.short_name, seen.virtualized) == ("AMD EPYC", "AMD EPYC", True)
-    assert [(c.level, c.bytes, c.shared_by) for c in seen.caches] == [
-        (1, 32 * KIB, 1), (2, 512 * KIB, 1), (3, 32 * MIB, 2),
-    ]  # fmt: skip
-    assert seen.memory_bytes == 512 * MIB
-    assert seen.governor is None
-    assert "virtual machine" in seen.reasons["governor"]
+def test_a_guest_is_known_for_one_and_its_container_s_limits_are_its_memory_and_its_cores(seen):
+    limits = {"sys/fs/cgroup/memory.max": f"{512 * MIB}\n", "sys/fs/cgroup/cpu.max": "150000 100000\n"}
+    guest = seen("epyc-7r32-guest", limits)
+    assert (guest.short_name, guest.virtualized) == ("AMD EPYC 7R32", True)
+    assert [(c.level, c.bytes) for c in guest.caches] == [(1, 32 * KIB), (2, 512 * KIB), (3, 16 * MIB)]
+    assert (guest.memory_bytes, guest.cores.quota) == (512 * MIB, 1.5)
+    assert guest.governor is None
+    assert "virtual machine" in guest.reasons["governor"]
 
 
-def test_a_raspberry_says_its_model_but_neither_cache_sizes_nor_a_hypervisor(tree):
-    seen = machine.hardware(tree(RASPBERRY))
-    assert seen.short_name == "Raspberry Pi 4 Model B Rev 1.4"
-    assert (seen.caches, seen.governor, seen.virtualized) == ([], "ondemand", None)
-    assert set(seen.reasons) == {"power", "caches", "virtualized"}
+def test_a_third_level_cache_larger_than_any_core_s_share_is_believed(seen):
+    guest = seen("xeon-guest-260-mib-l3")
+    assert (guest.short_name, guest.virtualized) == ("Intel Xeon", True)
+    assert guest.caches[-1] == Cache(level=3, bytes=260 * MIB, shared_by=2)
 
 
-def test_a_machine_that_tells_nothing_is_null_with_a_reason_for_each(tree):
-    seen = machine.hardware(tree(EMPTY))
-    assert (seen.cpu, seen.governor, seen.power, seen.virtualized, seen.caches) == (None, None, None, None, [])
-    assert seen.short_name == "this machine"
-    assert set(seen.reasons) == {"cpu", "governor", "power", "virtualized", "caches"}
+def test_a_raspberry_says_its_model_but_neither_cache_sizes_nor_a_hypervisor(seen):
+    board = seen("raspberry-pi-4")
+    assert board.short_name == "Raspberry Pi 4 Model B Rev 1.5"
+    assert (board.caches, board.governor, board.virtualized) == ([], "ondemand", None)
+    assert set(board.reasons) == {"power", "caches", "virtualized"}
 
 
-@pytest.mark.parametrize("name", TREES)
-def test_a_null_has_a_reason_and_what_is_known_has_none(tree, name):
-    seen = machine.hardware(tree(TREES[name]))
-    for field in ("cpu", "governor", "power", "virtualized", "caches"):
-        unknown = getattr(seen, field) in (None, [])
-        assert unknown == bool(seen.reasons.get(field)), field
+def test_an_arm_server_has_caches_but_no_name(seen):
+    server = seen("graviton2")
+    assert (server.cpu, server.short_name, server.virtualized) == (None, "this machine", None)
+    assert [cache.bytes for cache in server.caches] == [64 * KIB, MIB, 32 * MIB]
+
+
+def test_a_mac_is_known_by_sysctl_alone(seen):
+    mac = seen("apple-m2")
+    assert (mac.cpu, mac.short_name) == ("Apple M2", "Apple M2")
+    assert [cache.bytes for cache in mac.caches] == [128 * KIB, 16 * MIB]
+    assert mac.reasons["governor"] == "macOS has none"
+
+
+def test_a_hybrid_laptop_is_its_performance_cores_unless_only_the_others_are_allowed(seen):
+    assert [cache.bytes for cache in seen("i7-1370p").caches] == [48 * KIB, 1280 * KIB, 24 * MIB]
+    pinned = seen("i7-1370p", allowed={12})
+    assert [cache.bytes for cache in pinned.caches] == [32 * KIB, 2 * MIB, 24 * MIB]
+    assert pinned.cores.usable == 1
+
+
+def test_a_machine_that_tells_nothing_is_null_with_a_reason_for_each(tmp_path):
+    nothing = machine.hardware(tmp_path)
+    assert [getattr(nothing, field) for field in TELLABLE] == [None, None, None, None, []]
+    assert nothing.short_name == "this machine"
+    assert set(nothing.reasons) == set(TELLABLE)
+
+
+@pytest.mark.parametrize("name", recorded.NAMES)
+def test_a_null_has_a_reason_and_what_is_known_has_none(seen, name):
+    found = seen(name)
+    for field in TELLABLE:
+        unknown = getattr(found, field) in (None, [])
+        assert unknown == bool(found.reasons.get(field)), field
+
+
+GARBAGE = [b"", b"0\n", b"-1\n", b"<unsupported>\n", b"\xff\xfe\x00", None]  # None: a folder
+
+
+@pytest.mark.parametrize("name", recorded.NAMES)
+def test_a_file_that_is_garbled_takes_away_what_it_says_and_changes_nothing_else(tmp_path, name):
+    contents = recorded.files(name)
+    root = recorded.grow(tmp_path, contents)
+    sound = machine.hardware(root, None, recorded.sysctl(name))
+    sizes = {(cache.level, cache.bytes) for cache in sound.caches}
+    for path in map(root.joinpath, contents):
+        text = path.read_bytes()
+        for garbage in GARBAGE:
+            path.unlink()
+            path.mkdir() if garbage is None else path.write_bytes(garbage)
+            found = machine.hardware(root, None, recorded.sysctl(name))
+            machine.nominal_ghz(root)
+            for field in ("cpu", "governor", "virtualized"):
+                assert getattr(found, field) == getattr(sound, field) or found.reasons[field], (path, garbage)
+            kept = {(cache.level, cache.bytes) for cache in found.caches}
+            assert kept == sizes or (kept < sizes and found.reasons["caches"]), (path, garbage)
+            path.rmdir() if garbage is None else path.unlink()
+            path.write_bytes(text)
+
+
+@pytest.mark.parametrize("name", recorded.NAMES)
+def test_no_record_names_a_person_or_tells_one_machine_from_its_like(name):
+    for path, text in recorded.files(name).items():
+        for secret in ("Serial\t", "/home/", "/Users/", "hostname", "hw.uuid", "@gmail"):
+            assert secret not in path + text
+        assert not re.search(r"\b([0-9a-f]{2}:){5}[0-9a-f]{2}\b", text)
 
 
 NAMES = {
@@ -142,35 +155,6 @@ def test_a_name_that_says_nothing_is_this_machine(name):
     assert machine.short_name(name) == "this machine"
 
 
-@pytest.mark.parametrize(("text", "size"), [("32K", 32 * KIB), ("6144K", 6 * MIB), ("32M", 32 * MIB), ("512", 512)])
-def test_cache_sizes_are_powers_of_two(text, size):
-    assert machine.parse_size(text) == size
-
-
-@pytest.mark.parametrize(("listing", "count"), [("0", 1), ("0-3", 4), ("0-3,8", 5), ("0,4", 2), ("2-3,10-13", 6)])
-def test_a_list_of_cpus_is_counted_with_both_ends(tree, listing, count):
-    (cache,) = machine.caches(tree(cache_files((1, "Data", "32K", listing))))
-    assert cache.shared_by == count
-
-
-def test_a_cache_that_does_not_say_who_shares_it_is_null_there(tree):
-    assert machine.caches(tree(cache_files((2, "Unified", "1M", None)))) == [Cache(level=2, bytes=MIB, shared_by=None)]
-
-
-@pytest.mark.parametrize("file", [V1, V2])
-@pytest.mark.parametrize(
-    ("text", "limit"),
-    [("268435456", 256 * MIB), ("max", None), ("9223372036854771712", None), (str(1 << 59), None), ("", None)],
-)
-def test_memory_is_the_container_s_limit_where_it_is_less_than_the_machine_s(tree, file, text, limit):
-    expected = limit or psutil.virtual_memory().total
-    assert machine.memory_limit(tree({file: text + "\n"})) == expected
-
-
-def test_the_tighter_of_two_limits_holds(tree):
-    assert machine.memory_limit(tree({V2: "200000000", V1: "100000000"})) == 100_000_000
-
-
 class Battery:
     def __init__(self, plugged):
         self.power_plugged = plugged
@@ -188,32 +172,27 @@ def test_a_system_without_battery_sensors_is_not_an_error(monkeypatch):
     assert machine.power()[0] is None
 
 
-def test_the_nominal_clock_is_read_in_ghz(tree, monkeypatch):
-    monkeypatch.setattr(machine, "ROOT", tree(GUEST))
-    assert machine.nominal_ghz() == pytest.approx(2.445406)
-
-
-def test_a_clock_that_nobody_reports_is_null(tree, monkeypatch):
-    monkeypatch.setattr(machine, "ROOT", tree(EMPTY))
-    monkeypatch.setattr(psutil, "cpu_freq", lambda: None)
-    assert machine.nominal_ghz() is None
-
-
 def test_the_machine_at_hand_can_be_described():
-    seen = machine.hardware()
-    assert seen.short_name
-    assert seen.memory_bytes > 0
-    assert 1 <= seen.cores.usable <= seen.cores.logical
+    here = machine.hardware()
+    assert here.short_name
+    assert 0 < machine.memory_available() <= here.memory_bytes
+    assert here.cores.usable == len(machine.allowed_cpus()) <= here.cores.logical
+    assert machine.nominal_ghz()[1]
     assert machine.blas().library
 
 
-def test_a_roof_is_bound_to_the_cpu_and_the_blas_kernel_and_not_to_a_drifting_clock(tree):
+def test_a_roof_is_bound_to_the_cpu_and_the_blas_kernel_and_not_to_a_drifting_clock(seen):
     library = Blas(library="openblas", version="0.3", kernel="Haswell", threads=1)
     other = Blas(library="openblas", version="0.3", kernel="Zen", threads=1)
-    seen = machine.hardware(tree(LAPTOP))
-    before = machine.identity(seen, library)
-    seen.governor, seen.power, seen.memory_bytes = "performance", "AC", 1
-    assert machine.identity(seen, library) == before
-    assert machine.identity(seen, other) != before
-    seen.cpu = "another"
-    assert machine.identity(seen, library) != before
+    laptop = seen("i5-8250u")
+    before = machine.identity(laptop, library)
+    laptop.governor, laptop.power, laptop.memory_bytes = "performance", "AC", 1
+    assert machine.identity(laptop, library) == before
+    assert machine.identity(laptop, other) != before
+    assert machine.identity(laptop, library, "1.0") != before
+    laptop.cpu = "another"
+    assert machine.identity(laptop, library) != before
+
+
+def test_a_record_from_before_quotas_still_reads():
+    assert msgspec.json.decode(b'{"logical": 2, "physical": null, "usable": 2}', type=Cores).quota is None

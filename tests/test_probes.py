@@ -1,136 +1,357 @@
-"""Generated code, without a clock: the right instructions as often as they should stand, for every target."""
+"""The workloads: their flops and bytes are those of their loops, and they touch nothing but their arrays. No clock."""
 
+import gc
+import itertools
+import weakref
+from collections import Counter
+
+import loops
+import numpy as np
 import probes
 import pytest
-from probes import Target, check_loop, choose_target, emit_assembly, loop_body, peak_ir, stream_ir
+from codegen import host_target
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from loops import ARRAYS, CLOCK_ADDS, LOADS_STORES, UNROLL
+from probes import STREAM_BYTES_PER_CALL, WINDOW_BYTES, Streams, clock_probe, peak_probe
+from targets import TARGETS
 
 from labkit.errors import LabError
 
-X86, ARM = "x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"
-TARGETS = {
-    "x86-64": Target(X86, "x86-64", "", "SSE", 4, 16, fma=False),
-    "x86-64-v2": Target(X86, "x86-64-v2", "", "SSE", 4, 16, fma=False),
-    "sandybridge": Target(X86, "sandybridge", "", "AVX", 8, 16, fma=False),
-    "x86-64-v3": Target(X86, "x86-64-v3", "", "AVX2 + FMA", 8, 16, fma=True),
-    "x86-64-v4": Target(X86, "x86-64-v4", "", "AVX-512", 16, 32, fma=True),
-    "aarch64": Target(ARM, "generic", "", "NEON", 4, 32, fma=True),
-}
-REGISTER = {"SSE": "xmm", "AVX": "ymm", "AVX2 + FMA": "ymm", "AVX-512": "zmm", "NEON": ".4s"}
+KIB, MIB = 1 << 10, 1 << 20
+HOST = host_target()
+# One target of every number of lanes; their loops run here too, in whatever registers there are.
+BY_LANES = [TARGETS[name] for name in ("x86-64", "sandybridge", "x86-64-v4")]
+
+# --- arithmetic -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", TARGETS)
-@pytest.mark.parametrize("accumulators", [1, 4, 10, 12])
-def test_the_peak_loop_is_full_width_multiply_adds_and_nothing_else(name, accumulators):
-    target = TARGETS[name]
-    assembly = emit_assembly(peak_ir(target.lanes, accumulators, target.fma, target.in_addend), target)
-    assert check_loop(assembly, accumulators * probes.UNROLL, target.fma) == []
-    arithmetic = [line for line in loop_body(assembly) if "mul" in line or "fmadd" in line or "fmla" in line]
-    assert all(REGISTER[target.instruction_set] in line for line in arithmetic)
+def accumulators(workload, lanes, multiplier, addend, trips):
+    """What the chains have become after so many trips from 1, a row each, and the 64 bits behind them."""
+    data = workload.call.func.held
+    data[:lanes], data[lanes : 2 * lanes], data[2 * lanes :] = multiplier, addend, 1.0
+    workload.call.func(trips, data.ctypes.data)
+    assert (data[:lanes] == multiplier).all()
+    assert (data[lanes : 2 * lanes] == addend).all()
+    return data[2 * lanes : -2].reshape(-1, lanes), data[-2:].tobytes()
 
 
-@pytest.mark.parametrize("name", ["x86-64-v3", "x86-64-v4", "aarch64"])
-def test_the_scalar_and_the_narrow_loop_are_as_narrow_as_they_say(name):
-    target = TARGETS[name]
-    for lanes in (1, 4):
-        assembly = emit_assembly(peak_ir(lanes, 8, target.fma, target.in_addend), target)
-        assert check_loop(assembly, 8 * probes.UNROLL, target.fma) == []
-        assert "ymm" not in "\n".join(loop_body(assembly))
+def tick_after(ticks, trips):
+    """The chain of additions by itself: each is the sum of the two before it."""
+    seed = int.from_bytes(np.ones(2, np.float32).tobytes(), "little")
+    before, last = seed, seed
+    for _ in range(ticks * trips):
+        before, last = last, (before + last) % 2**64
+    return last
 
 
-def test_more_accumulators_than_registers_is_noticed_as_a_stack_reference():
-    target = TARGETS["x86-64-v3"]
-    faults = check_loop(emit_assembly(peak_ir(8, 20, True), target), 20 * probes.UNROLL, True)
-    assert "a stack reference in the loop" in faults
+@pytest.mark.parametrize(("chains", "adds", "ticks"), [(1, 0, 0), (4, 0, 0), (4, 2, 0), (6, 0, 13)])
+@pytest.mark.parametrize("lanes", sorted({1, 4, HOST.lanes}))
+@pytest.mark.parametrize("fma", sorted({False, HOST.fma}))
+def test_flops_of_a_peak_probe_are_those_that_its_chains_have_done(lanes, chains, adds, ticks, fma):
+    workload = peak_probe(HOST, lanes, chains, fma, "peak", adds, ticks)
+    trips = workload.call.args[0]
+    steps_a_trip = UNROLL * (2 * chains + adds) * lanes  # a multiply and an add a lane, or an add alone
+    assert workload.flops == trips * (ticks or steps_a_trip)
+    # Each chain does its steps, no more and no less: the numbers are small integers and so exact.
+    found, behind = accumulators(workload, lanes, 2.0, 1.0, trips=2)
+    through_addend = fma and HOST.in_addend
+    multiplied = 1 + 2 * 2 * UNROLL if through_addend else 2 ** (2 * UNROLL + 1) - 1
+    assert (found[:chains] == multiplied).all()
+    assert (found[chains:] == 1 + 2 * UNROLL).all()
+    assert len(found) == chains + adds
+    assert behind == tick_after(ticks, trips=2).to_bytes(8, "little")
 
 
-def test_a_multiply_add_that_needs_a_copy_each_time_is_noticed():
-    target = TARGETS["aarch64"]
-    faults = check_loop(emit_assembly(peak_ir(4, 8, True, in_addend=False), target), 8 * probes.UNROLL, True)
-    assert faults == ["a copy between registers in the loop"]
+def test_a_peak_probe_takes_as_many_instructions_a_call_however_many_chains_it_has():
+    for chains, adds in ((1, 0), (3, 0), (8, 4), (8, 6)):
+        workload = peak_probe(HOST, HOST.lanes, chains, HOST.fma, "peak", adds)
+        instructions = UNROLL * (chains + adds) * workload.call.args[0]
+        assert 0.999 * probes.PEAK_STEPS < instructions <= probes.PEAK_STEPS
 
 
-def test_fma_without_hardware_for_it_is_noticed_as_a_call():
-    target = TARGETS["x86-64-v2"]
-    assert check_loop(emit_assembly(peak_ir(4, 4, True), target), 4 * probes.UNROLL, True)
-
-
-@pytest.mark.parametrize("name", TARGETS)
-def test_the_clock_is_one_unbroken_chain_of_adds(name):
-    body = loop_body(emit_assembly(probes.clock_ir(), TARGETS[name]))
-    adds = [line for line in body if line.split()[0] in ("addq", "add", "leaq")]
-    # The counter's own add may stand among them.
-    assert probes.CLOCK_ADDS <= len(adds) <= probes.CLOCK_ADDS + 1
-
-
-@pytest.mark.parametrize("name", TARGETS)
-@pytest.mark.parametrize("pattern", ["load", "copy", "triad"])
-def test_streams_move_what_they_are_counted_for(name, pattern):
-    target = TARGETS[name]
-    body = loop_body(emit_assembly(stream_ir(pattern, target.lanes, target.fma), target))
-    assert body
-    text = "\n".join(body)
-    assert "call" not in text
-    if name != "aarch64":
-        memory = [line for line in body if "(" in line and REGISTER[target.instruction_set] in line]
-        # A load may be folded into the arithmetic that uses it: each array is touched once a step all the same.
-        assert len(memory) == probes.STREAM_UNROLL * {"load": 1, "copy": 2, "triad": 3}[pattern]
-
-
-@pytest.mark.parametrize(
-    ("triple", "features", "expected"),
-    [
-        (X86, {"avx512f": True, "avx": True, "fma": True}, ("AVX-512", 16, True)),
-        (X86, {"avx512f": False, "avx": True, "fma": True}, ("AVX2 + FMA", 8, True)),
-        (X86, {"avx": True, "fma": False}, ("AVX", 8, False)),
-        (X86, {"sse2": True}, ("SSE", 4, False)),
-        (ARM, {"neon": True}, ("NEON", 4, True)),
-        ("arm64-apple-darwin23", {}, ("NEON", 4, True)),
-    ],
-)
-def test_the_widest_vectors_of_the_host_are_chosen(triple, features, expected):
-    target = choose_target(triple, "generic", features)
-    assert (target.instruction_set, target.lanes, target.fma) == expected
-
-
-def test_an_architecture_without_a_probe_is_one_clear_line():
-    with pytest.raises(LabError, match="riscv64"):
-        choose_target("riscv64-unknown-linux-gnu", "generic", {})
-
-
-def test_a_stream_reads_and_writes_its_arrays_and_stays_inside_them():
-    target = probes.host_target()
-    for pattern, arrays in (("copy", 2), ("triad", 3)):
-        workload = probes.stream_probe(target, pattern, "L1", 4096 * arrays)
-        held, _ = workload.call.func.held
-        held[0][:] = 2.0
-        held[-1][:] = 0.0
+@pytest.mark.parametrize(("target", "adds"), [(HOST, 0), (HOST, 3), (TARGETS["aarch64"], 0), (TARGETS["x86-64"], 3)])
+@pytest.mark.parametrize("start", [1.0, 2000.0])
+def test_accumulators_stay_finite_and_normal_however_long_they_run(target, adds, start):
+    workload = peak_probe(target, target.lanes, 4, target.fma, "peak", adds)
+    data = workload.call.func.held[2 * target.lanes : -2]
+    assert (data == 1).all()
+    data[:] = start
+    for _ in range(8):
         workload.call()
-        # copy: b = a; triad: c = a * s + b with s the first element of a.
-        assert (held[-1] == (2.0 if pattern == "copy" else 2.0 * 2.0 + held[1])).all()
-        assert workload.bytes % workload.n == 0
+    # They end where a step no longer changes them: at 1 by multiplying, at 2^11 by adding alone.
+    assert ((data > 0.99) & (data <= 2048)).all()
+    settled = data.copy()
+    workload.call()
+    assert start == 1 or (data == settled).all()
 
 
-def test_the_accumulators_stay_finite():
-    target = probes.host_target()
-    workload = probes.peak_probe(target, target.lanes, 4, target.fma, "peak")
-    for _ in range(3):
+@pytest.mark.parametrize("start", [0.5, 4096.0])
+def test_accumulators_by_multiplying_have_their_fixed_point_at_1_wherever_they_start(start):
+    workload = peak_probe(HOST, HOST.lanes, 4, False, "no FMA")
+    data = workload.call.func.held[2 * HOST.lanes : -2]
+    data[:] = start
+    for _ in range(20):
         workload.call()
-    data = workload.call.func.held[2 * target.lanes :]
-    assert ((data > 0.9) & (data < 2000)).all()
+    assert data == pytest.approx(1, abs=1e-2)
 
 
-def test_flops_of_a_peak_probe_are_those_of_its_loop():
-    target = probes.host_target()
-    workload = probes.peak_probe(target, target.lanes, 4, target.fma, "peak")
-    per_trip = 2 * target.lanes * 4 * probes.UNROLL  # a multiply and an add a lane
-    assert workload.flops == per_trip * workload.call.args[0]
+def test_the_clock_counts_the_additions_that_its_chain_has_done():
+    workload = clock_probe()
+    trips = workload.call.args[0]
+    assert workload.flops == trips * CLOCK_ADDS
+    data = workload.call.func.held
+    assert data.tolist() == [1]
+    workload.call.func(3, data.ctypes.data)
+    fibonacci = [1, 1]
+    while len(fibonacci) < 3 * CLOCK_ADDS + 2:
+        fibonacci.append(sum(fibonacci[-2:]) % 2**64)
+    assert int(data[0]) % 2**64 == fibonacci[-1]
 
 
-@pytest.mark.parametrize(("pattern", "arrays"), [("load", 1), ("copy", 2), ("triad", 3)])
-def test_bytes_of_a_stream_are_those_of_the_arrays_it_passes_over(pattern, arrays):
-    workload = probes.stream_probe(probes.host_target(), pattern, "L1", 12_288)
-    passes, elements = workload.call.args[:2]
-    held, _ = workload.call.func.held
-    assert len(held) == arrays
-    assert workload.n == sum(array.nbytes for array in held) <= 12_288
-    assert workload.bytes == passes * arrays * 4 * elements
+@pytest.mark.parametrize(("name", "chains", "fault"), [("x86-64", 4, "a call"), ("x86-64-v3", 20, "a stack reference")])
+def test_a_probe_whose_code_is_not_what_was_meant_is_an_error_that_names_it(name, chains, fault):
+    with pytest.raises(LabError, match=f"^the 128-bit probe was compiled to something else: .*{fault} in the loop"):
+        peak_probe(TARGETS[name], 4, chains, True, "128-bit")
+
+
+# --- memory -----------------------------------------------------------------------------------------
+
+
+class Spy:
+    """A compiled loop that tells what it was called with; without one, nothing is moved."""
+
+    def __init__(self, loop=None):
+        self.loop, self.calls = loop, []
+
+    def __call__(self, passes, elements, *pointers):
+        self.calls.append((passes, elements, pointers))
+        if self.loop:
+            self.loop(passes, elements, *pointers)
+
+
+@pytest.fixture
+def spied(monkeypatch):
+    """Streams of a target whose loops are spies, on the real loops if they are to `run`."""
+    real = probes.compile_ir
+
+    def make(target, run=False):
+        monkeypatch.setattr(probes, "compile_ir", lambda ir, arguments: Spy(real(ir, arguments) if run else None))
+        return Streams(target)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def unmoving():
+    """Streams of every width that move nothing: for working sets by the hundred."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(probes, "compile_ir", lambda ir, arguments: Spy())
+        made = [Streams(target) for target in BY_LANES]
+        for streams, pattern in itertools.product(made, ARRAYS):
+            streams.loop(pattern)
+    return made
+
+
+def asked(streams, pattern, workload, calls=1):
+    """(passes, elements, where the pattern's own arrays start) of so many calls."""
+    spy = streams.loop(pattern)
+    spy.calls.clear()
+    for _ in range(calls):
+        workload.call()
+    assert len(spy.calls) == calls
+    return [(passes, elements, pointers[: len(ARRAYS[pattern])]) for passes, elements, pointers in spy.calls]
+
+
+def check_places(spans, size):
+    """That arrays (start, end) do not overlap and lie in the memory of this size that they were given."""
+    assert spans[0][0] >= 0
+    assert spans[-1][1] <= size
+    for (_, end), (start, _) in itertools.pairwise(spans):
+        assert end <= start, f"{end - start} bytes of one array are another's too"
+
+
+working_sets = st.one_of(st.integers(0, 70 * KIB), st.integers(0, 6 * MIB))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2), st.sampled_from(sorted(ARRAYS)), working_sets, st.sampled_from([0, MIB]))
+@example(0, "triad", 5 * KIB, 0)
+@example(1, "triad", 5 * KIB, 0)
+@example(2, "triad", 32 * KIB, 0)
+def test_a_resident_set_is_what_was_asked_for_and_its_bytes_are_those_of_its_passes(
+    unmoving, width, pattern, working_set, more
+):
+    streams, arrays = unmoving[width], len(ARRAYS[pattern])
+    memory = Streams.memory(working_set + more)
+    workload = streams.resident(pattern, memory, working_set, "a name")
+    ((passes, elements, pointers),) = asked(streams, pattern, workload)
+    starts = [pointer - memory.ctypes.data for pointer in pointers]
+    check_places([(start, start + 4 * elements) for start in starts], memory.nbytes)
+    # Wide stores past the caches fault on any other address.
+    assert all(pointer % 64 == 0 for pointer in pointers)
+    # Whole trips: a set smaller than one trip is a trip.
+    trip = 4 * streams.step * arrays
+    assert elements % streams.step == 0
+    assert workload.n == 4 * elements * arrays
+    assert workload.n == trip if working_set < trip else working_set - trip < workload.n <= working_set
+    assert workload.bytes == passes * workload.n
+    assert workload.bytes > STREAM_BYTES_PER_CALL / 2
+    assert passes == 1 or workload.bytes <= STREAM_BYTES_PER_CALL
+    assert workload.method == "a name"
+
+
+def lazily(working_set):
+    """As Streams.memory, but no page of it is touched."""
+    return np.empty(Streams.memory(0).size + working_set // 4, np.float32)
+
+
+def tour(streams, pattern, workload):
+    """(elements of a window, where each of its arrays starts, window by window, until the first comes again)."""
+    calls = asked(streams, pattern, workload, calls=100)
+    assert {passes for passes, _, _ in calls} == {1}
+    (window,) = {elements for _, elements, _ in calls}
+    visited = [pointers for _, _, pointers in calls]
+    count = visited.index(visited[0], 1)
+    assert len(set(visited[:count])) == count
+    assert visited == [visited[i % count] for i in range(len(visited))]
+    return window, visited[:count]
+
+
+@pytest.mark.parametrize("width", range(3))
+@pytest.mark.parametrize("pattern", ARRAYS)
+@pytest.mark.parametrize("working_set", [1, 16 * KIB, 3 * MIB, 32 * MIB, 64 * MIB, 100_000_000, 130 * MIB])
+def test_all_windows_are_visited_before_the_first_comes_again_each_inside_its_array(
+    unmoving, width, pattern, working_set
+):
+    streams, arrays, memory = unmoving[width], len(ARRAYS[pattern]), lazily(working_set)
+    workload = streams.windowed(pattern, memory, working_set, "a name")
+    window, visited = tour(streams, pattern, workload)
+    assert workload.bytes == 4 * window * arrays <= WINDOW_BYTES
+    assert workload.n - workload.bytes < len(visited) * workload.bytes <= workload.n
+    assert workload.n <= max(working_set, 4 * streams.step * arrays)
+    # Each right behind the last, all arrays together.
+    for before, after in itertools.pairwise(visited):
+        assert [b - a for a, b in zip(before, after, strict=True)] == [4 * window] * arrays
+    ends = [pointer + workload.n // arrays for pointer in visited[0]]
+    begin = memory.ctypes.data
+    check_places([(a - begin, b - begin) for a, b in zip(visited[0], ends, strict=True)], memory.nbytes)
+
+
+@pytest.mark.parametrize("pattern", ARRAYS)
+@pytest.mark.parametrize("working_set", [12 * MIB, 15 * MIB, 23 * MIB])
+def test_windows_pass_over_nearly_all_of_the_set_that_is_stated(unmoving, pattern, working_set):
+    workload = unmoving[0].windowed(pattern, lazily(working_set), working_set, "a name")
+    _, visited = tour(unmoving[0], pattern, workload)
+    assert len(visited) * workload.bytes >= 0.95 * workload.n
+
+
+@pytest.mark.parametrize("kind", ["resident", "windowed"])
+@pytest.mark.parametrize("pattern", ARRAYS)
+def test_a_set_larger_than_the_memory_it_is_given_stays_within_that(unmoving, kind, pattern):
+    streams, memory = unmoving[0], Streams.memory(24 * MIB)
+    workload = getattr(streams, kind)(pattern, memory, 1 << 30, "a name")
+    assert workload.n <= memory.nbytes
+    for _, elements, pointers in asked(streams, pattern, workload, calls=8):
+        assert memory.ctypes.data <= pointers[0]
+        assert pointers[-1] + 4 * elements <= memory.ctypes.data + memory.nbytes
+
+
+def moved(pattern, arrays):
+    """What the pattern makes of its arrays, by NumPy."""
+    if pattern == "triad":
+        return arrays[0] * arrays[0][0] + arrays[1]
+    return arrays[0]
+
+
+@pytest.mark.parametrize("pattern", ARRAYS)
+@pytest.mark.parametrize("target", [*BY_LANES, HOST], ids=["4", "8", "16", "host"])
+@pytest.mark.parametrize("working_set", [1, 4096, 24 * KIB, 32 * KIB, 100_000, 20 * MIB])
+def test_a_stream_writes_what_it_should_and_nothing_outside_its_arrays(spied, target, pattern, working_set):
+    streams, memory = spied(target, run=True), Streams.memory(working_set)
+    kind = streams.windowed if working_set > MIB else streams.resident
+    workload = kind(pattern, memory, working_set, "a name")
+    # Small integers, so that rounding has no say; the pages around the array are watched as well.
+    memory[:] = np.random.default_rng(1).integers(1, 9, memory.size)
+    around = memory.base if memory.base.base is None else memory.base.base
+    expected = around.copy()
+    begin, last = around.ctypes.data, expected.view(np.float32)
+    for _ in range(2):
+        ((_, elements, pointers),) = asked(streams, pattern, workload)
+        starts = [(pointer - begin) // 4 for pointer in pointers]
+        arrays = [last[start : start + elements] for start in starts]
+        if pattern != "load":
+            arrays[-1][:] = moved(pattern, [array.copy() for array in arrays])
+        assert (around == expected).all()
+
+
+def test_the_vector_that_a_pattern_has_no_array_for_is_one_of_its_own(spied):
+    streams, memory = spied(HOST), Streams.memory(16 * KIB)
+    for pattern, arrays in ARRAYS.items():
+        streams.resident(pattern, memory, 16 * KIB, "a name").call()
+        ((_, _, pointers),) = streams.loop(pattern).calls
+        inside = [0 <= pointer - memory.ctypes.data < memory.nbytes for pointer in pointers]
+        assert inside == [True] * len(arrays) + [False] * (3 - len(arrays))
+
+
+def test_operands_keep_their_values_whatever_patterns_share_their_memory():
+    streams, memory = Streams(HOST), Streams.memory(96 * KIB)
+    shared = [streams.resident(pattern, memory, 96 * KIB, pattern) for pattern in ARRAYS] * 2
+    for order in itertools.islice(itertools.permutations(shared[:4]), 8):
+        for workload in order:
+            workload.call()
+            assert ((memory >= 1) & (memory <= 4)).all()
+
+
+def test_memory_of_the_streams_is_ones_that_begin_a_page():
+    for working_set in (0, 1, 4096, MIB):
+        memory = Streams.memory(working_set)
+        assert memory.nbytes >= working_set
+        assert memory.ctypes.data % 4096 == 0
+        assert (memory == 1).all()
+
+
+def test_arrays_of_a_pattern_start_at_different_places_of_their_pages(unmoving):
+    for streams in unmoving:
+        memory = Streams.memory(MIB)
+        workload = streams.resident("triad", memory, MIB, "a name")
+        ((_, _, pointers),) = asked(streams, "triad", workload)
+        assert [pointer % 4096 for pointer in pointers] == list(probes.STREAM_OFFSETS)
+
+
+@pytest.mark.parametrize("kind", ["resident", "windowed"])
+def test_the_arrays_live_as_long_as_the_workload_and_no_longer(unmoving, kind):
+    memory = Streams.memory(MIB)
+    alive = weakref.ref(memory.base if memory.base.base is None else memory.base.base)
+    workload = getattr(unmoving[0], kind)("copy", memory, MIB, "a name")
+    del memory
+    gc.collect()
+    assert alive() is not None
+    del workload
+    gc.collect()
+    assert alive() is None
+
+
+def test_a_loop_is_compiled_once_for_all_its_working_sets(monkeypatch):
+    compiled = Counter()
+    monkeypatch.setattr(probes, "compile_ir", lambda ir, arguments: Spy(compiled.update([ir])))
+    streams, memory = Streams(HOST), Streams.memory(MIB)
+    for size, pattern in itertools.product((KIB, 64 * KIB, MIB), ARRAYS):
+        streams.resident(pattern, memory, size, "a name")
+        streams.windowed(pattern, memory, size, "a name")
+    assert sorted(compiled.values()) == [1] * len(ARRAYS)
+
+
+@pytest.mark.parametrize(("pattern", "other"), [("triad", "copy"), ("copy", "load"), ("copy_streaming", "copy")])
+def test_a_stream_whose_code_is_not_what_was_meant_is_an_error_that_names_it(monkeypatch, pattern, other):
+    monkeypatch.setattr(probes, "stream_ir", lambda _, lanes, fma: loops.stream_ir(other, lanes, fma))
+    with pytest.raises(LabError, match=f"^the {pattern} probe was compiled to something else: "):
+        Streams(HOST).loop(pattern)
+
+
+def test_bytes_are_those_of_every_array_that_is_loaded_or_stored():
+    streams, memory = Streams(HOST), Streams.memory(96 * KIB)
+    for pattern, (loads, stores) in LOADS_STORES.items():
+        workload = streams.resident(pattern, memory, 96 * KIB, pattern)
+        passes, elements = workload.call.call.args[:2]
+        assert workload.bytes == 4 * (loads + stores) * passes * elements

@@ -1,12 +1,14 @@
 """How one number is taken, by a clock that moves only when a workload is called."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labkit import sampling
-from labkit.sampling import Workload, calibrate, make_sentinel, take, time_calls, warm_up
+from labkit.sampling import Workload, aligned, calibrate, make_sentinel, take, time_calls, warm_up
 
 
 class FakeClock:
@@ -162,6 +164,55 @@ def test_the_sentinel_is_a_dot_product_of_two_vectors_of_128_kib():
     assert (sentinel.flops, sentinel.bytes) == (65_536, 262_144)
     assert not np.shares_memory(x, y)
     assert np.isfinite(sentinel.call())
+
+
+PAGE = 4096
+
+
+@given(st.integers(1, 5000), st.integers(0, 3 * PAGE // 4).map(lambda words: 4 * words))
+def test_an_aligned_array_is_ones_that_start_where_it_says_in_a_page(elements, offset):
+    array = aligned(elements, offset)
+    assert array.ctypes.data % PAGE == offset % PAGE
+    assert (array.shape, array.dtype) == ((elements,), np.float32)
+    assert array.flags.c_contiguous
+    assert array.flags.writeable
+    assert (array == 1).all()
+
+
+@pytest.mark.parametrize("offset", [0, 4, 2048, PAGE - 4, PAGE])
+def test_an_aligned_array_lies_wholly_in_memory_of_its_own(offset):
+    held = [aligned(elements, offset) for elements in (1, 1000, 1024, 70_000) for _ in range(5)]
+    for array in held:
+        assert array.base is not None
+        owner = array.base if array.base.base is None else array.base.base
+        assert owner.ctypes.data <= array.ctypes.data
+        assert array.ctypes.data + array.nbytes <= owner.ctypes.data + owner.nbytes
+    spans = sorted((array.ctypes.data, array.ctypes.data + array.nbytes) for array in held)
+    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
+
+
+def test_the_sentinel_s_vectors_begin_where_they_always_begin_half_a_page_apart():
+    for _ in range(10):
+        x, y = make_sentinel().call.args
+        assert x.ctypes.data % PAGE == 0
+        assert y.ctypes.data % PAGE == 2048 == sampling.SENTINEL_OFFSET
+
+
+def test_the_sentinel_s_vectors_are_one_another_turned_round_so_that_every_run_adds_the_same():
+    x, y = make_sentinel().call.args
+    assert (x == y[::-1]).all()
+    assert (x[0], x[-1]) == (0.5, 1.5)
+    exact = float(np.dot(x.astype(np.float64), y.astype(np.float64)))
+    assert float(make_sentinel().call()) == pytest.approx(exact, rel=1e-4)
+
+
+def test_rates_are_10_to_the_9th_a_second_one_a_repetition_and_by_their_rounds():
+    clock = FakeClock()
+    workload = clock.workload(0.5, 0.25)
+    for round_ in (3, 7):
+        take(workload, clock, round_)
+    assert workload.rates(10**9) == pytest.approx([2.0, 4.0])
+    assert workload.rates_by_round(2 * 10**9) == pytest.approx({3: 4.0, 7: 8.0})
 
 
 def test_the_system_clock_runs_forward_and_knows_its_tick():

@@ -11,11 +11,14 @@ from hypothesis import strategies as st
 
 from labkit.statistics import (
     Ratio,
+    fastest,
     median,
     median_interval,
     median_rank,
     multiply,
     paired_ratio,
+    percentile,
+    ratio_of_fastest,
     share_of_standard,
     summarise_rates,
     verdict,
@@ -176,6 +179,87 @@ def test_the_interval_of_a_share_covers_95_of_100_resamples_and_not_90():
         boots.append(a / b)
     covered = np.mean([result.low <= ratio <= result.high for ratio in boots])
     assert 0.93 < covered < 0.97
+
+
+# --- the fastest of many visits ---------------------------------------------------------------------
+
+
+def by_sorting(values):
+    """The mean of the fastest hundredth, and of three at least, as one would write it down."""
+    count = max(3, round(len(values) / 100))
+    return reference.fmean(sorted(values, reverse=True)[:count])
+
+
+@settings(deadline=None)
+@given(st.one_of(samples, st.integers(300, 1000).map(lambda n: np.random.default_rng(n).exponential(size=n).tolist())))
+def test_the_fastest_is_the_mean_of_the_fastest_hundredth_and_of_three_at_least(values):
+    assert fastest(values) == pytest.approx(by_sorting(values), rel=1e-9)
+    assert fastest(values) == pytest.approx(fastest(values[::-1]), rel=1e-9)
+
+
+@pytest.mark.parametrize(("count", "of"), [(1, 1), (2, 2), (3, 3), (25, 3), (349, 3), (351, 4), (1000, 10)])
+def test_the_fastest_is_taken_of_so_many(count, of):
+    values = [1.0 if i < count - of else 2.0 for i in range(count)]
+    assert fastest(values) == 2.0
+    assert count == of or fastest([1.0, *values[:-1]]) < 2.0
+
+
+def test_a_freak_reading_does_not_make_the_fastest_as_it_makes_a_maximum():
+    calm = [100.0] * 399
+    assert fastest([*calm, 1000.0]) == pytest.approx(100 + 900 / 4)
+    assert fastest([*calm, 0.001]) == 100.0
+
+
+@settings(deadline=None)
+@given(samples, st.floats(0, 100))
+def test_a_percentile_lies_on_the_straight_line_between_its_neighbours(values, percent):
+    ordered, place = sorted(values), percent / 100 * (len(values) - 1)
+    below, above = ordered[math.floor(place)], ordered[math.ceil(place)]
+    assert percentile(values, percent) == pytest.approx(below + (place % 1) * (above - below), rel=1e-9)
+
+
+def test_a_tenth_of_a_sample_lies_below_its_p10():
+    assert percentile([float(i) for i in range(11)], 10.0) == 1.0
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(positive, positive), min_size=1, max_size=20))
+def test_the_ratio_of_the_fastest_is_theirs_lies_in_its_interval_and_repeats_to_the_last_bit(pairs):
+    cell, standard = ({r: p[i] for r, p in enumerate(pairs)} for i in (0, 1))
+    result = ratio_of_fastest(cell, standard)
+    assert result.value == pytest.approx(by_sorting(cell.values()) / by_sorting(standard.values()), rel=1e-9)
+    assert result.low <= result.value <= result.high
+    assert (result.pairs, result.interval) == (len(pairs), "ci95" if len(pairs) >= 6 else "range")
+    assert result == ratio_of_fastest(cell, standard)
+
+
+def test_visits_to_one_of_the_two_alone_are_left_out_of_the_ratio_of_the_fastest():
+    standard = dict.fromkeys(range(8), 10.0)
+    cell = {**dict.fromkeys(range(8), 5.0), **dict.fromkeys(range(8, 16), 500.0)}
+    result = ratio_of_fastest(cell, standard)
+    assert (result.low, result.value, result.high, result.pairs) == (0.5, 0.5, 0.5, 8)
+
+
+def test_the_interval_of_a_ratio_of_the_fastest_covers_95_of_100_resamples_and_not_90():
+    rng = np.random.default_rng(5)
+    cell, standard = ({r: float(v) for r, v in enumerate(rng.lognormal(0, 0.3, 400))} for _ in range(2))
+    result = ratio_of_fastest(cell, standard)
+    boots = []
+    for picks in rng.integers(0, 400, (2000, 400)):
+        a, b = (by_sorting([of[int(p)] for p in picks]) for of in (cell, standard))
+        boots.append(a / b)
+    covered = np.mean([result.low <= ratio <= result.high for ratio in boots])
+    assert 0.92 < covered < 0.98
+
+
+def test_moments_that_a_machine_is_left_alone_are_what_the_fastest_compares():
+    # A neighbour takes half of nine visits in ten, from either of the two at its own times.
+    rng = np.random.default_rng(6)
+    cell, standard = (
+        {r: best * (1.0 if alone else 0.5) for r, alone in enumerate(rng.random(400) < 0.1)} for best in (300.0, 100.0)
+    )
+    result = ratio_of_fastest(cell, standard)
+    assert (result.low, result.value, result.high) == pytest.approx((3, 3, 3))
 
 
 def test_relative_errors_of_a_product_add_in_quadrature():

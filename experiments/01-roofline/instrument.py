@@ -1,282 +1,222 @@
-"""Visits the probes in permuted rounds and reduces what they say to the roof's record."""
+"""Visits the probes briefly, in permuted rounds, and hands what they say to the reduction."""
 
 import json
 import time
-from collections.abc import Sequence
-from functools import partial
-from typing import Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
+import incore
+import levels
 import numpy as np
-from probes import Target, clock_probe, host_target, peak_probe, stream_probe
+import placement
+from codegen import doubts, host_target
+from incore import InCore
+from loops import Pattern
+from probes import Floats, Streams, clock_probe, peak_probe
 
-from labkit import machine, provenance, sampling, statistics
+from labkit import machine, sampling
 from labkit.console import Screen
-from labkit.errors import LabError
-from labkit.records import (
-    Bandwidth,
-    Blas,
-    Bounded,
-    Cache,
-    Ceiling,
-    CoreClock,
-    Git,
-    Hardware,
-    Peak,
-    PlacedKernel,
-    Rate,
-    Ridge,
-    Roofline,
-    Saturation,
-    SentinelPeak,
-)  # fmt: skip
-from labkit.roof import compulsory_intensity, matmul_flops
+from labkit.records import Blas, Cache, Hardware, Rate, Stair
 from labkit.sampling import SystemClock, Workload
 
 SEED = 42
-ROUNDS = 60
-# Briefer than the lab's visits: there are more of them in a round, and a round must stay brief.
-VISIT_SECONDS = 0.004
-SWEEP_VISITS, SWEEP_TOLERANCE = 5, 0.02
-ACCUMULATORS = (1, 2, 4, 6, 8, 10, 12, 16, 20, 24)
-SPARE_REGISTERS = 2  # for the multiplier and the addend
-PROBE_VISITS = 40
+# Brief: a neighbour on the core's other thread comes and goes within milliseconds, and a visit that falls between
+# two of its turns shows what the core can do alone.
+VISIT_SECONDS = 0.0005
+# The rounds go on for so long, so that there are moments without the neighbour in it; and so many at least.
+ROUNDS_SECONDS, LEAST_ROUNDS = 12.0, 40
+# More of them, once, where something stands above its roof: the roof has then not been seen at its best.
+SECOND_LOOK_SECONDS = 6.0
+# In each round the peak, the clocks and the sentinel are visited so often, side by side.
+TURNS = 8
+# What is slow, a copy through DRAM or a product of order 1024, is visited so often in all.
+SLOW_VISITS, SLOW_SECONDS = 6, 0.004
+# Staircase: visits of a small working set, and of one whose pass takes longer than this.
+STAIR_VISITS, LARGE_STAIR_VISITS, LARGE_PASS_SECONDS = 15, 3, 0.002
+CACHED: tuple[Pattern, ...] = ("load", "copy", "triad")
+PROBE_VISITS = 100
 
-PATTERNS: tuple[Literal["load", "copy", "triad"], ...] = ("load", "copy", "triad")
-# A working set well inside its level and well outside the one below.
-LEVEL_PORTION = {1: 1 / 2, 2: 1 / 2, 3: 1 / 4, 4: 1 / 4}
-DRAM_TIMES_LAST_LEVEL, DRAM_MEMORY_PORTION = 4, 1 / 16
-DRAM_LEAST, DRAM_MOST = 64 << 20, 512 << 20  # bytes
-NO_CACHES_NOTE = "the machine reports no caches: L1 is taken to be 32 KiB, and no other level is measured"
-UNREPORTED_L1 = 32 << 10  # bytes: what a machine that reports no caches has at least
-
-DOT_N, MATMUL_N, NAIVE_N, NAIVE_VISITS = 1_000_000, 1024, 64, 6
-FLOAT = 4  # bytes
-
-
-def working_sets(caches: Sequence[Cache], memory_bytes: int) -> dict[str, int]:
-    """Bytes in all for each level that is reported, and for DRAM, within the memory that may be used."""
-    known = {cache.level: cache.bytes for cache in caches} or {1: UNREPORTED_L1}
-    sets = {f"L{level}": int(size * LEVEL_PORTION.get(level, 1 / 4)) for level, size in sorted(known.items())}
-    beyond = max(DRAM_TIMES_LAST_LEVEL * max(known.values()), DRAM_LEAST)
-    allowed = min(DRAM_MOST, int(memory_bytes * DRAM_MEMORY_PORTION))
-    return {**{level: size for level, size in sets.items() if size <= allowed}, "DRAM": min(beyond, allowed)}
+Key = tuple[str, Pattern]
 
 
-def widths(target: Target) -> list[tuple[int, str]]:
-    """(lanes, instruction set) worth sweeping: the widest, and AVX2 where AVX-512 may not be faster."""
-    return [(16, "AVX-512"), (8, "AVX2 + FMA")] if target.lanes == 16 else [(target.lanes, target.instruction_set)]
+@dataclass
+class Sample:
+    """All that was observed: the reduction makes the record of it."""
+
+    hardware: Hardware
+    blas: Blas
+    core: InCore
+    sentinel: Workload
+    levels: list[Cache]
+    staircase: list[Stair]
+    streams: dict[Key, Workload]
+    kernels: list[Workload]
+    notes: list[str]
+    rounds: int = 0
+    seconds: float = 0.0
+
+    @property
+    def visits_of_the_peak(self) -> int:
+        return len(self.core.peak.repetitions)
+
+    @property
+    def beside_peak(self) -> list[Workload]:
+        """The peak and what is visited side by side with it."""
+        loaded = [self.core.loaded_clock] if self.core.loaded_clock else []
+        return [self.core.peak, self.core.clock, *loaded, self.sentinel]
 
 
-def sweep(target: Target, clock: sampling.Clock) -> list[tuple[Saturation, Workload]]:
-    """The peak over the number of accumulators, best of a few visits each."""
-    found = []
-    for lanes, name in widths(target):
-        for accumulators in ACCUMULATORS:
-            if accumulators + SPARE_REGISTERS > target.registers:
-                continue
-            try:
-                workload = peak_probe(target, lanes, accumulators, target.fma, "peak")
-            except LabError:
-                continue  # spilled or folded: not a loop whose rate means anything
-            sampling.calibrate(workload, clock, VISIT_SECONDS / 4)
-            best = min(sampling.take(workload, clock, -1).seconds for _ in range(SWEEP_VISITS))
-            workload.repetitions.clear()
-            found.append(
-                (
-                    Saturation(
-                        instruction_set=name,
-                        lanes=lanes,
-                        accumulators=accumulators,
-                        gflops=workload.flops / best / 1e9,
-                    ),
-                    workload,
-                )
-            )
-    if not found:
-        raise LabError("no peak loop could be compiled as meant on this machine: the roof cannot be measured")
-    return found
-
-
-def choose(swept: list[tuple[Saturation, Workload]]) -> tuple[Saturation, Workload]:
-    """The loop to measure the peak with: of those that are as good as the best, the one with most chains.
-
-    A loop with just enough chains falls behind whenever one is late; one with more does not.
-    """
-    best = max(saturation.gflops for saturation, _ in swept)
-    as_good = [pair for pair in swept if pair[0].gflops >= (1 - SWEEP_TOLERANCE) * best]
-    return max(as_good, key=lambda pair: (pair[0].accumulators, pair[0].gflops))
-
-
-def measure(screen: Screen) -> tuple[Roofline, Hardware, Blas, Git]:
-    """Everything, in a quarter of a minute."""
-    started = time.perf_counter()
-    clock, target = SystemClock(), host_target()
-    hardware, library, git = provenance.observe()
+def prepare(screen: Screen, hardware: Hardware, library: Blas, rng: np.random.Generator) -> Sample:
+    """All that comes before the rounds: sweep the peak's loop, climb the staircase, lay out the working sets."""
+    clock, target, kinds = SystemClock(), host_target(), machine.stay_on_fastest()
     screen.say(f"Measuring the roof of one core: {hardware.short_name}, {target.instruction_set}.")
-    swept = sweep(target, clock)
-    chosen, peak = choose(swept)
-    ceilings = _ceilings(target, chosen)
-    ghz, sentinel = clock_probe(), sampling.make_sentinel()
-    sets = working_sets(hardware.caches, hardware.memory_bytes)
-    streams = {(level, p): stream_probe(target, p, level, size) for level, size in sets.items() for p in PATTERNS}
-    kernels = _kernels(sets["DRAM"])
-    visited = [peak, ghz, sentinel, *ceilings.values(), *streams.values(), *kernels]
-    for workload in visited:
-        sampling.warm_up(workload, clock)
-        sampling.calibrate(workload, clock, VISIT_SECONDS)
-    naive = _naive(clock)
-    rng = np.random.default_rng(SEED)
-    for round_ in range(ROUNDS):
-        for i in rng.permutation(len(visited)):
-            sampling.take(visited[i], clock, round_)
-        if round_ % (ROUNDS // NAIVE_VISITS) == 0:
-            sampling.take(naive, clock, round_)
-    roofline = _reduce(
-        hardware,
-        library,
-        [s for s, _ in swept],
-        chosen,
-        peak,
-        ceilings,
-        ghz,
-        sentinel,
-        streams,
-        [naive, *kernels],
-    )
-    roofline.seconds = time.perf_counter() - started
-    return roofline, hardware, library, git
-
-
-def _ceilings(target: Target, chosen: Saturation) -> dict[str, Workload]:
-    """What the core does without one of its means: one lane, 128 bits, no FMA."""
-    n = chosen.accumulators
-    wanted = {
-        "scalar": (1, target.fma),
-        "128-bit": (4, target.fma),
-        "no FMA": (chosen.lanes, False),
-    }
-    found = {}
-    for name, (lanes, fma) in wanted.items():
-        # Scalars and narrow vectors have as many registers as the chosen width, or 16 without AVX-512.
-        count = min(n, 16 - SPARE_REGISTERS - 2)
-        if lanes == chosen.lanes and fma == target.fma:
-            continue
-        try:
-            found[name] = peak_probe(target, lanes, count, fma, name)
-        except LabError:
-            continue
-    return found
-
-
-def _kernels(dram_bytes: int) -> list[Workload]:
-    """NumPy's own: a copy out of DRAM, a dot product of 10^6, a product of order 1024."""
-    rng = np.random.default_rng(SEED)
-    source = np.ones(dram_bytes // 2 // FLOAT, dtype=np.float32)
-    x, y = (rng.standard_normal(DOT_N).astype(np.float32) for _ in range(2))
-    A, B = (rng.standard_normal((MATMUL_N, MATMUL_N)).astype(np.float32) for _ in range(2))
-    return [
-        Workload("memcpy", source.nbytes, partial(np.copyto, source.copy(), source), bytes=2 * source.nbytes),
-        Workload("dot", DOT_N, partial(np.dot, x, y), flops=2 * DOT_N),
-        Workload("matmul", MATMUL_N, partial(np.matmul, A, B, out=np.empty_like(A)), flops=matmul_flops(MATMUL_N)),
-    ]
-
-
-def _naive(clock: sampling.Clock) -> Workload:
-    """The lab's own naive product, at a size that can be waited for."""
-    import sys
-
-    from roofline import LAB
-
-    sys.path.append(str(LAB))
-    from bench import make_operands, matmul_naive
-
-    A, B = make_operands(NAIVE_N)
-    naive = Workload("naive", NAIVE_N, partial(matmul_naive, A, B, out=np.empty_like(A)), flops=matmul_flops(NAIVE_N))
-    sampling.warm_up(naive, clock)
-    return naive
-
-
-# --- reduce -----------------------------------------------------------------------------------------
-
-
-def _reduce(
-    hardware: Hardware, library: Blas, swept: list[Saturation], chosen: Saturation, peak: Workload,
-    ceilings: dict[str, Workload], ghz: Workload, sentinel: Workload,
-    streams: dict[tuple[str, Literal["load", "copy", "triad"]], Workload], kernels: Sequence[Workload],
-) -> Roofline:  # fmt: skip
-    gflops, clock = Rate.of(peak.rates(peak.flops)), Rate.of(ghz.rates(ghz.flops))
-    in_sentinels = statistics.share_of_standard(
-        peak.rates_by_round(peak.flops), sentinel.rates_by_round(sentinel.bytes)
-    )
-    bandwidth = [
-        Bandwidth(level=level, pattern=pattern, working_set_bytes=w.n, gbs=Rate.of(w.rates(w.bytes)))
-        for (level, pattern), w in streams.items()
-    ]
-    levels = {b.level: max(x.gbs.best for x in bandwidth if x.level == b.level) for b in bandwidth}
-    return Roofline(
-        schema="roofline/1",
-        machine=machine.identity(hardware, library),
-        short_name=hardware.short_name,
-        peak=Peak(
-            fp32_fma_gflops=gflops, instruction_set=chosen.instruction_set, lanes=chosen.lanes,
-            accumulators=chosen.accumulators, flops_per_cycle=gflops.best / clock.best, sweep=swept,
-        ),
-        ceilings=[Ceiling(name=name, gflops=Rate.of(w.rates(w.flops))) for name, w in ceilings.items()],
-        clock=CoreClock(ghz=clock, nominal_ghz=machine.nominal_ghz()),
-        bandwidth=bandwidth,
-        ridge=[Ridge(level=level, flop_per_byte=gflops.best / gbs, gbs=gbs) for level, gbs in levels.items()],
-        sentinel=SentinelPeak(
-            gbs=Rate.of(sentinel.rates(sentinel.bytes)),
-            peak_flop_per_sentinel_byte=Bounded(value=in_sentinels.value, low=in_sentinels.low, high=in_sentinels.high),
-        ),
-        kernels=[_place(w) for w in kernels],
-        rounds=ROUNDS,
-        seconds=0.0,
-        notes=_notes(hardware, streams),
+    screen.update("compiling and sweeping the peak's loop", 0.0, ROUNDS_SECONDS)
+    screen.start()
+    core = incore.prepare(target, clock, rng)
+    allowed = levels.memory_for_probes(hardware.memory_bytes, machine.memory_available())
+    streams = Streams(target)
+    dram = levels.dram_bytes(hardware.caches, allowed)
+    memory = streams.memory(dram)
+    screen.update("climbing the staircase of working sets", 1.0, ROUNDS_SECONDS)
+    staircase = climb(streams, memory, dram, clock, rng)
+    known = hardware.caches or levels.read_levels(staircase)
+    chosen = levels.working_sets(known, allowed, dram)
+    notes = [*doubts(target, hardware.isa), *_limits(hardware), *chosen.notes]
+    if kinds:
+        notes.append(f"this machine has {kinds}: the roof is that of the fastest")
+    if not hardware.caches:
+        shown = f"the {len(known)} levels below DRAM are read off it" if known else "it shows none either"
+        notes.append(
+            f"the machine reports no caches; the staircase was climbed to {dram >> 20} MiB, and {shown}: "
+            "a cache larger than that would be taken for DRAM"
+        )
+    return Sample(
+        hardware, library, core, sampling.make_sentinel(), known, staircase,
+        make_streams(streams, memory, chosen.sets), placement.numpy_kernels(memory, SEED), notes,
     )  # fmt: skip
 
 
-def _notes(hardware: Hardware, streams: dict[tuple[str, Literal["load", "copy", "triad"]], Workload]) -> list[str]:
-    """What is missing from this roof."""
-    if not hardware.caches:
-        return [NO_CACHES_NOTE]
-    last, dram = max(cache.bytes for cache in hardware.caches), streams["DRAM", "load"].n
-    if dram < 0.9 * DRAM_TIMES_LAST_LEVEL * last:
+def _limits(hardware: Hardware) -> list[str]:
+    """Where this process may use less than the core that is measured."""
+    quota = hardware.cores.quota
+    if quota is not None and quota < 1:
         return [
-            f"DRAM was measured over {dram >> 20} MiB, as memory allowed: less than {DRAM_TIMES_LAST_LEVEL} times the "
-            f"last cache of {last >> 20} MiB, so a part of it may be that cache's"
+            f"this process may use {quota:g} of a core: the roof is what the core does while it runs, and work that "
+            f"takes longer than a few milliseconds gets {quota:g} of it"
         ]
     return []
 
 
-def _place(w: Workload) -> PlacedKernel:
-    """Where a kernel stands: flop a byte of its compulsory traffic, and its median rate."""
-    seconds = statistics.median(w.seconds)
-    if w.method == "naive":
-        low, high = 0.25, compulsory_intensity(MATMUL_N)
-    elif w.method == "matmul":
-        low, high = 0.25, compulsory_intensity(w.n)
-    else:
-        low, high = (w.flops / (2 * FLOAT * w.n) if w.flops else 0.0), None
-    return PlacedKernel(
-        name=w.method, n=MATMUL_N if w.method == "naive" else w.n, intensity=low, intensity_high=high,
-        gflops=w.flops / seconds / 1e9, gbs=w.bytes / seconds / 1e9 if w.bytes else None,
-        extrapolated=w.method == "naive", extrapolated_from=w.n if w.method == "naive" else None,
-    )  # fmt: skip
+def climb(
+    streams: Streams, memory: Floats, largest: int, clock: sampling.Clock, rng: np.random.Generator
+) -> list[Stair]:
+    """Load bandwidth over working sets up to the largest, in permuted rounds, each after a pass that is not timed."""
+    stairs = [streams.resident("load", memory, size, "load") for size in levels.stair_sizes(largest)]
+    for stair in stairs:
+        sampling.calibrate(stair, clock, VISIT_SECONDS)
+    for visit in range(STAIR_VISITS):
+        for i in rng.permutation(len(stairs)):
+            stair = stairs[i]
+            large = (stair.estimate or 0.0) > LARGE_PASS_SECONDS
+            if not large or visit % (STAIR_VISITS // LARGE_STAIR_VISITS) == 0:
+                stair.call()
+                sampling.take(stair, clock, visit)
+    return [Stair(working_set_bytes=s.n, gbs=Rate.of(s.rates(s.bytes))) for s in stairs]
+
+
+def make_streams(streams: Streams, memory: Floats, sets: dict[str, int]) -> dict[Key, Workload]:
+    """A workload for each level and pattern; those of a level share its memory, DRAM's are windows of all of it."""
+    made = {}
+    for level, size in sets.items():
+        if level == levels.DRAM:
+            for pattern in (*CACHED, "copy_streaming"):
+                made[level, pattern] = streams.windowed(pattern, memory, size, f"{pattern} {level}")
+        else:
+            own = streams.memory(size)
+            for pattern in CACHED:
+                made[level, pattern] = streams.resident(pattern, own, size, f"{pattern} {level}")
+    return made
+
+
+def take_rounds(sample: Sample, seconds: float, say: Callable[[float], None], rng: np.random.Generator) -> None:
+    """Rounds for so many seconds: everything brief once in each, in a fresh order, the peak among it several times."""
+    clock = SystemClock()
+    slow = {w.method for w in sample.kernels if (w.estimate or 0.0) > SLOW_SECONDS}
+    brief = [*sample.core.ceilings.values(), *sample.streams.values()]
+    brief += [w for w in sample.kernels if w.method not in slow]
+    late = [w for w in sample.kernels if w.method in slow]
+    # What others have driven out of its cache since is called once before it is timed.
+    cached = {id(w) for w in brief if not w.method.endswith(levels.DRAM)} - {
+        id(w) for w in sample.core.ceilings.values()
+    }
+    started, first = clock.wall(), sample.rounds
+    shown = taken = 0
+    while (elapsed := clock.wall() - started) < seconds or sample.rounds - first < LEAST_ROUNDS:
+        round_ = sample.rounds
+        order = [brief[i] for i in rng.permutation(len(brief))]
+        for turn in range(TURNS):
+            for i in rng.permutation(len(sample.beside_peak)):
+                sampling.take(sample.beside_peak[i], clock, TURNS * round_ + turn)
+            for workload in order[turn::TURNS]:
+                if id(workload) in cached:
+                    workload.call()
+                sampling.take(workload, clock, round_)
+        if elapsed >= taken * seconds / SLOW_VISITS and taken < SLOW_VISITS:
+            for i in rng.permutation(len(late)):
+                sampling.take(late[i], clock, round_)
+            taken += 1
+        sample.rounds += 1
+        if int(elapsed) > shown:
+            shown = int(elapsed)
+            say(elapsed)
+
+
+def warm_up(workloads: Sequence[Workload]) -> None:
+    """One call that is not recorded, and how many calls make a visit."""
+    clock = SystemClock()
+    for workload in workloads:
+        if sampling.warm_up(workload, clock) < VISIT_SECONDS:
+            sampling.calibrate(workload, clock, VISIT_SECONDS)
+
+
+def measure(screen: Screen, observed: tuple[Hardware, Blas], lab_kernels: bool) -> Sample:
+    """Everything that a roof is made of. `lab_kernels`: whether the lab's methods are to be measured too."""
+    started, rng = time.perf_counter(), np.random.default_rng(SEED)
+    try:
+        sample = prepare(screen, *observed, rng)
+        if lab_kernels:
+            sample.kernels += placement.lab_methods()
+        warm_up([*sample.beside_peak, *sample.core.ceilings.values(), *sample.streams.values(), *sample.kernels])
+        sample.seconds = time.perf_counter() - started
+        look_again(sample, screen, ROUNDS_SECONDS)
+    finally:
+        screen.stop()
+    return sample
+
+
+def look_again(sample: Sample, screen: Screen, seconds: float) -> None:
+    """Rounds for so many seconds, with their progress shown."""
+    started = time.perf_counter()
+    rng = np.random.default_rng([SEED, sample.rounds])
+
+    def show(done: float) -> None:
+        screen.update("visiting every loop in turn", done, max(0.0, seconds - done))
+
+    take_rounds(sample, seconds, show, rng)
+    sample.seconds += time.perf_counter() - started
 
 
 def quick_probe() -> str:
-    """Peak and clock alone, as JSON: the 90th percentile of brief visits side by side."""
+    """Peak and clock alone, as JSON: the fastest of brief visits side by side."""
     clock, target = SystemClock(), host_target()
     # Enough chains for four units of latency four, where there are registers for them.
-    accumulators = 16 if target.registers >= 32 else 10
-    probes = [peak_probe(target, lanes, accumulators, target.fma, "peak") for lanes, _ in widths(target)]
-    visited = [*probes, clock_probe()]
+    chains = 16 if target.registers >= 32 else 10
+    peaks = [peak_probe(target, lanes, chains, target.fma, "peak") for lanes, _ in incore.widths(target)]
+    visited = [*peaks, clock_probe()]
     for workload in visited:
-        sampling.calibrate(workload, clock, VISIT_SECONDS / 4)
+        sampling.calibrate(workload, clock, VISIT_SECONDS)
     for visit in range(PROBE_VISITS):
         for workload in visited:
             sampling.take(workload, clock, visit)
-    peak = max(Rate.of(w.rates(w.flops)).p90 for w in probes)
-    ghz = Rate.of(visited[-1].rates(visited[-1].flops)).p90
+    peak, ghz = max(map(incore.fastest, peaks)), incore.fastest(visited[-1])
     return json.dumps({"fp32_fma_gflops": round(peak, 3), "clock_ghz": round(ghz, 4)})

@@ -2,30 +2,39 @@
 
 from pathlib import Path
 
-import roof_figure
+from levels import DRAM
+from roof_figure import distance
+from saturation import SATURATED
 
-from labkit import pages
+from labkit import pages, roof
 from labkit.records import Manifest, Roofline
 
 TEMPLATE = Path(__file__).resolve().parent / "page.md.j2"
-draw = roof_figure.draw
+PATTERNS = {"load": "load", "copy": "copy", "triad": "triad", "copy_streaming": "copy, streaming stores"}
+MATMUL_N = 1024
 
 
 def render(roofline: Roofline, manifest: Manifest) -> str:
     """README.md of the roofline experiment."""
-    patterns = ("load", "copy", "triad")
-    levels = [(ridge, {b.pattern: b for b in roofline.bandwidth if b.level == ridge.level}) for ridge in roofline.ridge]
+    kernels = {k.name: k for k in roofline.kernels}
+    dram = next(ridge for ridge in roofline.ridge if ridge.level == DRAM)
     own = [s for s in roofline.peak.sweep if s.lanes == roofline.peak.lanes]
-    dram = next(ridge for ridge in roofline.ridge if ridge.level == "DRAM")
     return pages.render(
         TEMPLATE,
         r=roofline,
         m=manifest,
-        levels=levels,
-        patterns=patterns,
-        sweep=own,
+        peak=roofline.peak.fp32_fma_gflops,
+        own=own,
+        clock=roofline.clock.under_load_ghz or roofline.clock.ghz,
+        by_level={r.level: {b.pattern: b for b in roofline.bandwidth if b.level == r.level} for r in roofline.ridge},
+        ridges={r.level: r for r in roofline.ridge},
+        patterns=PATTERNS,
         dram=dram,
-        matmul=next((k for k in roofline.kernels if k.name == "matmul"), None),
-        naive=next((k for k in roofline.kernels if k.name == "naive"), None),
-        from_nominal=roofline.peak.flops_per_cycle * roofline.clock.nominal_ghz if roofline.clock.nominal_ghz else None,
+        saturated=SATURATED,
+        kernels=kernels,
+        distance=distance,
+        n=MATMUL_N,
+        compulsory=roof.compulsory_intensity(MATMUL_N),
+        no_reuse=roof.NO_REUSE_INTENSITY,
+        crossover=roof.crossover_n(roofline.peak.fp32_fma_gflops.best, dram.gbs),
     )

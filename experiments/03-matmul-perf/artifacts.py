@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import roof_source
 from reduction import reduce_results
 
 from labkit import codec, pages, provenance, store, threads
@@ -154,6 +155,7 @@ class Publisher:
         assert session
         results = self.publish()
         session.journal.finish()
+        roof_source.place_kernels(e.output)
         self._fill_table()
         say = e.screen.say
         say("")
