@@ -4,6 +4,7 @@ A machine may have CPUs of several kinds: performance and efficiency cores, big 
 said of "the" CPU (caches, clock, governor) is said of the first of the fastest that are allowed.
 """
 
+import contextlib
 import os
 import re
 import sys
@@ -35,7 +36,8 @@ def stay_on_fastest() -> str | None:
     """Run on none but the fastest kind of the CPUs allowed from here on; says which kinds there are, if several."""
     kinds, move = several_kinds(), getattr(os, "sched_setaffinity", None)
     if kinds and move:
-        move(0, fastest_cpus(allowed_cpus()))
+        with contextlib.suppress(OSError):  # a sandbox may forbid it; the kinds are said all the same
+            move(0, fastest_cpus(allowed_cpus()))
     return kinds
 
 

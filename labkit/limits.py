@@ -1,14 +1,18 @@
 """What this process is allowed: memory and CPU time, by its control groups and its own limits."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import psutil
 
 from labkit.system import ROOT, number, text, whole
 
 CGROUPS = "sys/fs/cgroup"
+# NumPy with its BLAS, LLVM and matplotlib, loaded: bytes of address space.
+LEAST_ADDRESS_SPACE = 600 << 20
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,15 @@ class Allowance:
 
     limit: int
     used: int
+
+
+def require_address_space(name: str, say: TextIO, own: Sequence[Allowance] | None = None) -> None:
+    """Go on if the process's own limit lets NumPy, its BLAS and LLVM be loaded; else one line and exit status 2."""
+    limit = min((a.limit for a in (process_allowances() if own is None else own)), default=LEAST_ADDRESS_SPACE)
+    if limit < LEAST_ADDRESS_SPACE:
+        least, allowed = LEAST_ADDRESS_SPACE >> 20, limit >> 20
+        print(f"{name}: {allowed} MiB of memory is too little, {least} are needed: raise it (ulimit -v)", file=say)
+        sys.exit(2)
 
 
 def memory_limit(root: Path = ROOT, own: Sequence[Allowance] | None = None) -> int:

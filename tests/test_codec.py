@@ -44,6 +44,7 @@ def results(*cells, **changed):
         "cells": list(cells),
         "roof": {
             "peak_gflops": 100.0, "dram_gbs": 15.0, "ridge_flop_per_byte": 6.7, "crossover_n": 40.0,
+            "statistic": "90th percentile",
             "sentinel": {"gbs": RATE, "peak_flop_per_sentinel_byte": {"value": 2.0, "low": 1.9, "high": 2.1}},
         },
         "sanity": [], "speedup": None, "speedup_measured": None, "comparisons": [], "cube_law": [], "embedding": None,

@@ -2,8 +2,18 @@
 
 import codegen
 import pytest
-from codegen import Target, check_loop, check_stream, choose_target, doubts, emit_assembly, host_target, loop_body
-from loops import ARRAYS, LOADS_STORES, STREAM_UNROLL, UNROLL, Pattern, clock_ir, peak_ir, stream_ir
+from codegen import (
+    Target,
+    check_clock,
+    check_loop,
+    check_stream,
+    choose_target,
+    doubts,
+    emit_assembly,
+    host_target,
+    loop_body,
+)
+from loops import ARRAYS, CLOCK_ADDS, LOADS_STORES, STREAM_UNROLL, UNROLL, Pattern, clock_ir, peak_ir, stream_ir
 from targets import ARM, MAC, TARGETS, X86, emit
 
 from labkit.errors import LabError
@@ -164,9 +174,27 @@ def test_arithmetic_of_another_kind_or_width_is_noticed(name, line):
 @pytest.mark.parametrize("name", TARGETS)
 def test_integers_that_move_beside_the_arithmetic_are_no_fault(name):
     assembly, target = peak(name, ticks=9)
-    assert check(assembly, target) == []
+    assert check(assembly, target, ticks=9) == []
     for line in ("movq\t%rdx, %r8", "mov\tx9, x10"):
-        assert check(with_line(assembly, line), target) == []
+        assert check(with_line(assembly, line), target, ticks=9) == []
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_additions_of_the_clock_that_are_missing_or_too_many_are_noticed(name):
+    assembly, target = peak(name, ticks=9)
+    for ticks in (0, 7, 11):
+        (fault,) = check(assembly, target, ticks=ticks)
+        assert fault.endswith(f"additions of integers instead of {ticks}")
+    clock = emit_assembly(clock_ir(), target)
+    assert check_clock(clock, CLOCK_ADDS) == []
+    assert check_clock(clock, CLOCK_ADDS + 2)
+    assert check_clock(clock, CLOCK_ADDS - 2)
+    assert check_clock("", CLOCK_ADDS) == ["no loop was found"]
+
+
+def test_an_address_that_is_only_computed_is_no_access_to_memory():
+    assembly, target = peak("x86-64-v4", ticks=9)
+    assert check(with_line(assembly, "leaq\t(%rcx,%rdx), %r8"), target, ticks=10) == []
 
 
 @pytest.mark.parametrize("assembly", ["", "\tretq\n", ".LBB0_1:\n\tretq\n", "\tjb\t.LBB0_1\n.LBB0_1:\n\tretq\n"])
@@ -247,12 +275,14 @@ def test_a_stream_that_calls_or_uses_the_stack_is_noticed(name, fault):
     ("triple", "features", "expected"),
     [
         (X86, {"avx512f": True, "avx": True, "fma": True}, ("AVX-512", 16, 32, True)),
-        (X86, {"avx512f": False, "avx": True, "fma": True}, ("AVX2 + FMA", 8, 16, True)),
+        (X86, {"avx512f": False, "avx2": True, "avx": True, "fma": True}, ("AVX2 + FMA", 8, 16, True)),
+        (X86, {"avx": True, "fma": True}, ("AVX + FMA", 8, 16, True)),
+        (X86, {"avx": True, "avx2": True}, ("AVX2", 8, 16, False)),
         (X86, {"avx": True, "fma": False}, ("AVX", 8, 16, False)),
         (X86, {"avx": True}, ("AVX", 8, 16, False)),
         (X86, {"sse2": True, "fma": True}, ("SSE", 4, 16, False)),
         (X86, {}, ("SSE", 4, 16, False)),
-        ("x86_64-apple-darwin23", {"avx": True, "fma": True}, ("AVX2 + FMA", 8, 16, True)),
+        ("x86_64-apple-darwin23", {"avx": True, "avx2": True, "fma": True}, ("AVX2 + FMA", 8, 16, True)),
         ("x86_64-pc-windows-msvc", {}, ("SSE", 4, 16, False)),
         (ARM, {"neon": True, "sve": True}, ("NEON", 4, 32, True)),
         (ARM, {}, ("NEON", 4, 32, True)),

@@ -32,7 +32,9 @@ def sample(log):
 
     manifest = made_up.manifest()
     chosen = Saturation(instruction_set="AVX", lanes=8, accumulators=8, gflops=1.0)
-    core = InCore([chosen], chosen, True, loop("peak"), loop("clock"), loop("loaded"), {"scalar": loop("scalar")})
+    core = InCore(
+        [chosen], chosen, True, loop("peak"), loop("clock"), loop("loaded"), {"scalar": loop("scalar")}, 3.0, []
+    )
     slow = loop("memcpy", bytes=1)
     slow.estimate = 1.0
     return Sample(
@@ -77,6 +79,14 @@ def test_rounds_come_in_ever_new_orders(sample, log):
 
 def test_slow_kernels_are_visited_a_few_times_only(sample, log):
     rounds(sample)
-    assert log.count("memcpy") == SLOW_VISITS
+    assert log.count("memcpy") == 1  # none once the time is over
+    log.clear()
+    sample.kernels[0].estimate = 1.0
+    take_rounds(sample, 0.2, lambda _: None, np.random.default_rng(0))
+    assert 1 < log.count("memcpy") <= SLOW_VISITS
+
+
+def test_rounds_that_follow_are_numbered_on(sample):
+    rounds(sample)
     rounds(sample)
     assert [r.round for r in sample.core.peak.repetitions] == list(range(2 * TURNS * LEAST_ROUNDS))

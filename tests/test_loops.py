@@ -38,7 +38,7 @@ def check_peak(target, lanes, chains, fma, adds=0, ticks=0):
     if not ticks:
         assert len(rest) == 3
         assert set(rest) <= OVERHEAD
-    assert check_loop(emit(ir, target), target, lanes, steps, fma, adds * UNROLL) == []
+    assert check_loop(emit(ir, target), target, lanes, steps, fma, adds * UNROLL, ticks) == []
 
 
 @pytest.mark.parametrize("name", TARGETS)

@@ -13,7 +13,7 @@ from codegen import host_target
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from loops import ARRAYS, CLOCK_ADDS, LOADS_STORES, UNROLL
-from probes import STREAM_BYTES_PER_CALL, WINDOW_BYTES, Streams, clock_probe, peak_probe
+from probes import STREAM_BYTES_PER_CALL, WINDOW_BYTES, Streams, Windows, clock_probe, peak_probe
 from targets import TARGETS
 
 from labkit.errors import LabError
@@ -97,7 +97,7 @@ def test_accumulators_by_multiplying_have_their_fixed_point_at_1_wherever_they_s
 
 
 def test_the_clock_counts_the_additions_that_its_chain_has_done():
-    workload = clock_probe()
+    workload = clock_probe(HOST)
     trips = workload.call.args[0]
     assert workload.flops == trips * CLOCK_ADDS
     data = workload.call.func.held
@@ -206,51 +206,52 @@ def lazily(working_set):
     return np.empty(Streams.memory(0).size + working_set // 4, np.float32)
 
 
-def tour(streams, pattern, workload):
-    """(elements of a window, where each of its arrays starts, window by window, until the first comes again)."""
-    calls = asked(streams, pattern, workload, calls=100)
-    assert {passes for passes, _, _ in calls} == {1}
-    (window,) = {elements for _, elements, _ in calls}
-    visited = [pointers for _, _, pointers in calls]
-    count = visited.index(visited[0], 1)
-    assert len(set(visited[:count])) == count
-    assert visited == [visited[i % count] for i in range(len(visited))]
-    return window, visited[:count]
+@pytest.mark.parametrize("working_set", [1, 16 * KIB, 3 * MIB, 12 * MIB, 23 * MIB, 64 * MIB, 100_000_000, 130 * MIB])
+def test_the_whole_set_is_passed_over_before_a_window_comes_again(working_set):
+    windows = Windows(lazily(working_set), working_set)
+    starts = [windows.next_start() for _ in range(100)]
+    count = starts.index(0, 1)
+    assert starts == [starts[i % count] for i in range(len(starts))]
+    # Each right behind the last, and together nearly all of the set.
+    assert starts[:count] == [k * windows.bytes for k in range(count)]
+    assert windows.bytes <= max(WINDOW_BYTES, 4096)
+    assert count * windows.bytes <= max(working_set, 4096)
+    assert working_set < 4096 or count * windows.bytes > 0.95 * working_set - 4096
 
 
 @pytest.mark.parametrize("width", range(3))
-@pytest.mark.parametrize("pattern", ARRAYS)
-@pytest.mark.parametrize("working_set", [1, 16 * KIB, 3 * MIB, 32 * MIB, 64 * MIB, 100_000_000, 130 * MIB])
-def test_all_windows_are_visited_before_the_first_comes_again_each_inside_its_array(
-    unmoving, width, pattern, working_set
-):
-    streams, arrays, memory = unmoving[width], len(ARRAYS[pattern]), lazily(working_set)
-    workload = streams.windowed(pattern, memory, working_set, "a name")
-    window, visited = tour(streams, pattern, workload)
-    assert workload.bytes == 4 * window * arrays <= WINDOW_BYTES
-    assert workload.n - workload.bytes < len(visited) * workload.bytes <= workload.n
-    assert workload.n <= max(working_set, 4 * streams.step * arrays)
-    # Each right behind the last, all arrays together.
-    for before, after in itertools.pairwise(visited):
-        assert [b - a for a, b in zip(before, after, strict=True)] == [4 * window] * arrays
-    ends = [pointer + workload.n // arrays for pointer in visited[0]]
-    begin = memory.ctypes.data
-    check_places([(a - begin, b - begin) for a, b in zip(visited[0], ends, strict=True)], memory.nbytes)
+@pytest.mark.parametrize("working_set", [1, 16 * KIB, 12 * MIB, 100_000_000])
+def test_every_loop_takes_the_next_window_whichever_loop_had_the_last(unmoving, width, working_set):
+    streams, windows = unmoving[width], Windows(lazily(working_set), working_set)
+    workloads = {pattern: streams.windowed(pattern, windows, "a name") for pattern in ARRAYS}
+    expected = Windows(windows.memory, working_set)
+    for pattern, workload in itertools.islice(itertools.cycle(workloads.items()), 30):
+        ((passes, elements, pointers),) = asked(streams, pattern, workload)
+        start = expected.next_address()
+        spans = [(pointer - start, pointer - start + 4 * elements) for pointer in pointers]
+        check_places(spans, windows.bytes + probes.SPARE_BYTES)
+        assert spans[0][0] == 0
+        assert start + spans[-1][1] <= windows.memory.ctypes.data + windows.memory.nbytes
+        assert passes == 1
+        assert workload.bytes == 4 * elements * len(pointers)
+        assert workload.n == working_set
+        trip = 4 * streams.step * len(pointers)
+        assert workload.bytes == trip or windows.bytes - trip < workload.bytes <= windows.bytes
+
+
+def test_the_halves_of_a_window_lie_side_by_side_in_it():
+    windows = Windows(Streams.memory(20 * MIB), 20 * MIB)
+    for k in range(3):
+        first, second = windows.next_halves()
+        assert first.size == second.size == windows.bytes // 8
+        assert first.ctypes.data == windows.memory.ctypes.data + k * windows.bytes
+        assert second.ctypes.data == first.ctypes.data + first.nbytes
 
 
 @pytest.mark.parametrize("pattern", ARRAYS)
-@pytest.mark.parametrize("working_set", [12 * MIB, 15 * MIB, 23 * MIB])
-def test_windows_pass_over_nearly_all_of_the_set_that_is_stated(unmoving, pattern, working_set):
-    workload = unmoving[0].windowed(pattern, lazily(working_set), working_set, "a name")
-    _, visited = tour(unmoving[0], pattern, workload)
-    assert len(visited) * workload.bytes >= 0.95 * workload.n
-
-
-@pytest.mark.parametrize("kind", ["resident", "windowed"])
-@pytest.mark.parametrize("pattern", ARRAYS)
-def test_a_set_larger_than_the_memory_it_is_given_stays_within_that(unmoving, kind, pattern):
+def test_a_set_larger_than_the_memory_it_is_given_stays_within_that(unmoving, pattern):
     streams, memory = unmoving[0], Streams.memory(24 * MIB)
-    workload = getattr(streams, kind)(pattern, memory, 1 << 30, "a name")
+    workload = streams.resident(pattern, memory, 1 << 30, "a name")
     assert workload.n <= memory.nbytes
     for _, elements, pointers in asked(streams, pattern, workload, calls=8):
         assert memory.ctypes.data <= pointers[0]
@@ -269,8 +270,10 @@ def moved(pattern, arrays):
 @pytest.mark.parametrize("working_set", [1, 4096, 24 * KIB, 32 * KIB, 100_000, 20 * MIB])
 def test_a_stream_writes_what_it_should_and_nothing_outside_its_arrays(spied, target, pattern, working_set):
     streams, memory = spied(target, run=True), Streams.memory(working_set)
-    kind = streams.windowed if working_set > MIB else streams.resident
-    workload = kind(pattern, memory, working_set, "a name")
+    if working_set > MIB:
+        workload = streams.windowed(pattern, Windows(memory, working_set), "a name")
+    else:
+        workload = streams.resident(pattern, memory, working_set, "a name")
     # Small integers, so that rounding has no say; the pages around the array are watched as well.
     memory[:] = np.random.default_rng(1).integers(1, 9, memory.size)
     around = memory.base if memory.base.base is None else memory.base.base
@@ -323,8 +326,13 @@ def test_arrays_of_a_pattern_start_at_different_places_of_their_pages(unmoving):
 def test_the_arrays_live_as_long_as_the_workload_and_no_longer(unmoving, kind):
     memory = Streams.memory(MIB)
     alive = weakref.ref(memory.base if memory.base.base is None else memory.base.base)
-    workload = getattr(unmoving[0], kind)("copy", memory, MIB, "a name")
-    del memory
+    windows = Windows(memory, MIB)
+    workload = (
+        unmoving[0].windowed("copy", windows, "a name")
+        if kind == "windowed"
+        else unmoving[0].resident("copy", memory, MIB, "a name")
+    )
+    del memory, windows
     gc.collect()
     assert alive() is not None
     del workload
@@ -338,7 +346,7 @@ def test_a_loop_is_compiled_once_for_all_its_working_sets(monkeypatch):
     streams, memory = Streams(HOST), Streams.memory(MIB)
     for size, pattern in itertools.product((KIB, 64 * KIB, MIB), ARRAYS):
         streams.resident(pattern, memory, size, "a name")
-        streams.windowed(pattern, memory, size, "a name")
+        streams.windowed(pattern, Windows(memory, size), "a name")
     assert sorted(compiled.values()) == [1] * len(ARRAYS)
 
 

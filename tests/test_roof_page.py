@@ -140,29 +140,37 @@ def test_the_staircase_carries_its_data_and_the_reported_sizes():
     assert drawn["chains"] == [[s.lanes, s.accumulators, s.gflops] for s in record.peak.sweep]
 
 
-@pytest.mark.parametrize("peak", [20.0, 100.0, 178.0])
-@pytest.mark.parametrize("levels", [(200, 99, 66, 24), (442, 144, 30, 21), (275, 113, 89, 31), (60, 20), (100, 12, 6)])
-def test_no_two_texts_of_the_figure_overlap(levels, peak, monkeypatch):
-    """Whatever the machine: labels of levels, ceilings and kernels keep clear of each other."""
+@pytest.mark.parametrize(("peak", "slowest"), [(6.0, 0.0007), (20.0, 0.0015), (100.0, 0.004), (178.0, 0.004)])
+@pytest.mark.parametrize(
+    "levels",
+    [(200, 99, 66, 24), (442, 144, 30, 21), (275, 113, 89, 31), (60, 20), (100, 12, 6), (300, 200, 130, 90, 60)],
+)
+def test_no_two_texts_of_the_figure_overlap(levels, peak, slowest, monkeypatch):
+    """Whatever the machine: labels of levels, ceilings and kernels keep clear of each other and of the edges."""
     record = full_record()
     scale = peak / made_up.PEAK
     for rate in [record.peak.fp32_fma_gflops, *(c.gflops for c in record.ceilings)]:
         rate.best *= scale
     names = [*(f"L{k}" for k in range(1, len(levels))), "DRAM"]
     ridge = record.ridge[0].__class__
+    levels = [scale * gbs for gbs in levels]  # those of a core of 100 GFLOPS
     record.ridge = [ridge(level=n, gbs=g, flop_per_byte=peak / g) for n, g in zip(names, levels, strict=True)]
     for kernel in record.kernels:
         if kernel.roof == "DRAM":
             kernel.gflops, kernel.gbs = 0.9 * 0.25 * levels[-1], kernel.gbs and 0.75 * levels[-1]
         elif kernel.name in ("einsum", "matmul"):
             kernel.gflops *= scale
+        else:
+            kernel.gflops = slowest
     drawn = []
     monkeypatch.setattr(roof_figure.figures, "png", lambda figure, name, data: drawn.append(figure) or b"")
     roof_figure.draw(record)
     FigureCanvasAgg(drawn[0]).draw()
     corners = [(text.get_text(), _corners(text)) for text in drawn[0].axes[0].texts]
     assert len(corners) >= len(levels) + 6
+    width, height = drawn[0].canvas.get_width_height()
     for i, (name, box) in enumerate(corners):
+        assert all(0 <= x <= width and 0 <= y <= height for x, y in box), name
         for other, another in corners[i + 1 :]:
             assert not _overlap(box, another), (name, other)
 

@@ -37,6 +37,8 @@ class InCore:
     clock: Workload
     loaded_clock: Workload | None
     ceilings: dict[str, Workload]
+    sweep_ghz: float  # the clock during the sweep
+    notes: list[str]
 
 
 def widths(target: Target) -> list[tuple[int, str]]:
@@ -46,23 +48,36 @@ def widths(target: Target) -> list[tuple[int, str]]:
 
 def prepare(target: Target, clock: sampling.Clock, rng: np.random.Generator) -> InCore:
     """Compile, check and sweep. A LabError if no peak loop comes out as it was meant."""
-    ghz = clock_probe()
+    ghz = clock_probe(target)
     swept = sweep(target, ghz, clock, rng)
     chosen, peak = choose(swept)
-    mixes = [_try(target, chosen.lanes, n, target.fma, "FMA + ADD", adds=m) for n, m in MIXES[target.registers]]
+    mixes = [
+        compiled_or_none(target, chosen.lanes, n, target.fma, "FMA + ADD", adds=m) for n, m in MIXES[target.registers]
+    ]
     ceilings = _ceilings(target, chosen)
     mix = _fastest_of([mix for mix in mixes if mix], clock, rng) if target.fma else None
     if mix:
         ceilings["FMA + ADD"] = mix
-    cycles = CLOCK_MARGIN * trip_cycles(chosen, fastest(ghz)) / chosen.accumulators
-    # With fewer chains where the additions leave too few registers for all.
-    loaded = next(filter(None, (
-        _try(target, chosen.lanes, chains, target.fma, "clock under load", ticks=round(cycles * chains))
-        for chains in range(chosen.accumulators, chosen.accumulators // 2, -1)
-    )), None)  # fmt: skip
+    sweep_ghz = fastest(ghz)
+    loaded = _clock_under_load(target, chosen, sweep_ghz)
+    compiled = {s.lanes for s, _ in swept}
+    notes = [
+        f"no {name} loop could be compiled as meant: the peak is that of {chosen.instruction_set}"
+        for lanes, name in widths(target)
+        if lanes not in compiled
+    ]
     for loop in (ghz, peak):
         loop.repetitions.clear()
-    return InCore([s for s, _ in swept], chosen, target.fma, peak, ghz, loaded, ceilings)
+    return InCore([s for s, _ in swept], chosen, target.fma, peak, ghz, loaded, ceilings, sweep_ghz, notes)
+
+
+def _clock_under_load(target: Target, chosen: Saturation, ghz: float) -> Workload | None:
+    """The additions beside the peak's loop; with fewer chains where they leave too few registers for all."""
+    for chains in range(chosen.accumulators, chosen.accumulators // 2, -1):
+        ticks = round(CLOCK_MARGIN * trip_cycles(chosen, ghz) * chains / chosen.accumulators)
+        if loop := compiled_or_none(target, chosen.lanes, chains, target.fma, "clock under load", ticks=ticks):
+            return loop
+    return None
 
 
 def trip_cycles(chosen: Saturation, ghz: float) -> float:
@@ -78,7 +93,7 @@ def sweep(target: Target, ghz: Workload, clock: sampling.Clock, rng: np.random.G
             spare = SPARE_REGISTERS if target.fma else SPARE_WITHOUT_FMA
             if chains + spare > target.registers:
                 continue
-            if loop := _try(target, lanes, chains, target.fma, "peak"):
+            if loop := compiled_or_none(target, lanes, chains, target.fma, "peak"):
                 loops.append((lanes, name, chains, loop))
     if not loops:
         raise LabError("no peak loop could be compiled as meant on this machine: the roof cannot be measured")
@@ -92,17 +107,20 @@ def sweep(target: Target, ghz: Workload, clock: sampling.Clock, rng: np.random.G
 
 def _ceilings(target: Target, chosen: Saturation) -> dict[str, Workload]:
     """What the core does without one of its means: one lane, fewer bits, no FMA."""
-    chains = min(chosen.accumulators, 16 - SPARE_WITHOUT_FMA)
+    most = min(chosen.accumulators, target.registers - SPARE_WITHOUT_FMA)
+    # Narrow vectors may have but 16 registers where wide ones have 32.
+    numbers = dict.fromkeys((most, min(most, 16 - SPARE_WITHOUT_FMA)))
     wanted = {"scalar": (1, target.fma), "128-bit": (4, target.fma), "256-bit": (8, target.fma)}
     found = {}
     for name, (lanes, fma) in {**wanted, "no FMA": (chosen.lanes, False)}.items():
         narrower, plainer = lanes < chosen.lanes, lanes == chosen.lanes and fma != target.fma
-        if (narrower or plainer) and (loop := _try(target, lanes, chains, fma, name)):
+        loops = (compiled_or_none(target, lanes, chains, fma, name) for chains in numbers)
+        if (narrower or plainer) and (loop := next(filter(None, loops), None)):
             found[name] = loop
     return found
 
 
-def _try(target: Target, lanes: int, chains: int, fma: bool, name: str, **more: Any) -> Workload | None:
+def compiled_or_none(target: Target, lanes: int, chains: int, fma: bool, name: str, **more: Any) -> Workload | None:
     """A loop, or None where it is spilled or folded: not one whose rate would mean anything."""
     try:
         return peak_probe(target, lanes, chains, fma, name, **more)

@@ -12,10 +12,11 @@ import placement
 from codegen import doubts, host_target
 from incore import InCore
 from loops import Pattern
-from probes import Floats, Streams, clock_probe, peak_probe
+from probes import Floats, Streams, Windows, clock_probe, peak_probe
 
 from labkit import machine, sampling
 from labkit.console import Screen
+from labkit.errors import LabError
 from labkit.records import Blas, Cache, Hardware, Rate, Stair
 from labkit.sampling import SystemClock, Workload
 
@@ -35,6 +36,7 @@ SLOW_VISITS, SLOW_SECONDS = 6, 0.004
 STAIR_VISITS, LARGE_STAIR_VISITS, LARGE_PASS_SECONDS = 15, 3, 0.002
 CACHED: tuple[Pattern, ...] = ("load", "copy", "triad")
 PROBE_VISITS = 100
+LEAST_MEMORY = 1 << 20  # bytes: with less there is nothing to stream over
 
 Key = tuple[str, Pattern]
 
@@ -74,14 +76,17 @@ def prepare(screen: Screen, hardware: Hardware, library: Blas, rng: np.random.Ge
     screen.start()
     core = incore.prepare(target, clock, rng)
     allowed = levels.memory_for_probes(hardware.memory_bytes, machine.memory_available())
+    if allowed < LEAST_MEMORY:
+        raise LabError("hardly any memory is left for the roof's arrays: free some, or allow this process more")
     streams = Streams(target)
     dram = levels.dram_bytes(hardware.caches, allowed)
     memory = streams.memory(dram)
+    windows = Windows(memory, dram)
     screen.update("climbing the staircase of working sets", 1.0, ROUNDS_SECONDS)
     staircase = climb(streams, memory, dram, clock, rng)
     known = hardware.caches or levels.read_levels(staircase)
     chosen = levels.working_sets(known, allowed, dram)
-    notes = [*doubts(target, hardware.isa), *_limits(hardware), *chosen.notes]
+    notes = [*doubts(target, hardware.isa), *core.notes, *_limits(hardware), *chosen.notes]
     if kinds:
         notes.append(f"this machine has {kinds}: the roof is that of the fastest")
     if not hardware.caches:
@@ -92,7 +97,7 @@ def prepare(screen: Screen, hardware: Hardware, library: Blas, rng: np.random.Ge
         )
     return Sample(
         hardware, library, core, sampling.make_sentinel(), known, staircase,
-        make_streams(streams, memory, chosen.sets), placement.numpy_kernels(memory, SEED), notes,
+        make_streams(streams, windows, chosen.sets), placement.numpy_kernels(windows, SEED), notes,
     )  # fmt: skip
 
 
@@ -124,13 +129,13 @@ def climb(
     return [Stair(working_set_bytes=s.n, gbs=Rate.of(s.rates(s.bytes))) for s in stairs]
 
 
-def make_streams(streams: Streams, memory: Floats, sets: dict[str, int]) -> dict[Key, Workload]:
-    """A workload for each level and pattern; those of a level share its memory, DRAM's are windows of all of it."""
+def make_streams(streams: Streams, windows: Windows, sets: dict[str, int]) -> dict[Key, Workload]:
+    """A workload for each level and pattern; those of a level share its memory, DRAM's its windows."""
     made = {}
     for level, size in sets.items():
         if level == levels.DRAM:
             for pattern in (*CACHED, "copy_streaming"):
-                made[level, pattern] = streams.windowed(pattern, memory, size, f"{pattern} {level}")
+                made[level, pattern] = streams.windowed(pattern, windows, f"{pattern} {level}")
         else:
             own = streams.memory(size)
             for pattern in CACHED:
@@ -146,8 +151,8 @@ def take_rounds(sample: Sample, seconds: float, say: Callable[[float], None], rn
     brief += [w for w in sample.kernels if w.method not in slow]
     late = [w for w in sample.kernels if w.method in slow]
     # What others have driven out of its cache since is called once before it is timed.
-    cached = {id(w) for w in brief if not w.method.endswith(levels.DRAM)} - {
-        id(w) for w in sample.core.ceilings.values()
+    uncached = {id(w) for w in sample.core.ceilings.values()} | {
+        id(w) for w in brief if w.method == placement.COPY or w.method.endswith(levels.DRAM)
     }
     started, first = clock.wall(), sample.rounds
     shown = taken = 0
@@ -158,10 +163,11 @@ def take_rounds(sample: Sample, seconds: float, say: Callable[[float], None], rn
             for i in rng.permutation(len(sample.beside_peak)):
                 sampling.take(sample.beside_peak[i], clock, TURNS * round_ + turn)
             for workload in order[turn::TURNS]:
-                if id(workload) in cached:
+                if id(workload) not in uncached:
                     workload.call()
                 sampling.take(workload, clock, round_)
-        if elapsed >= taken * seconds / SLOW_VISITS and taken < SLOW_VISITS:
+        due = elapsed >= taken * seconds / SLOW_VISITS and (elapsed <= seconds or taken == 0)
+        if due and taken < SLOW_VISITS:
             for i in rng.permutation(len(late)):
                 sampling.take(late[i], clock, round_)
             taken += 1
@@ -211,8 +217,10 @@ def quick_probe() -> str:
     clock, target = SystemClock(), host_target()
     # Enough chains for four units of latency four, where there are registers for them.
     chains = 16 if target.registers >= 32 else 10
-    peaks = [peak_probe(target, lanes, chains, target.fma, "peak") for lanes, _ in incore.widths(target)]
-    visited = [*peaks, clock_probe()]
+    machine.stay_on_fastest()
+    loops = [incore.compiled_or_none(target, lanes, chains, target.fma, "peak") for lanes, _ in incore.widths(target)]
+    peaks = [loop for loop in loops if loop] or [peak_probe(target, target.lanes, chains, target.fma, "peak")]
+    visited = [*peaks, clock_probe(target)]
     for workload in visited:
         sampling.calibrate(workload, clock, VISIT_SECONDS)
     for visit in range(PROBE_VISITS):

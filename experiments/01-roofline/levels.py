@@ -17,8 +17,9 @@ LEAST_TIMES_BELOW, MOST_PORTION = 3 / 2, 3 / 4
 DRAM = "DRAM"
 DRAM_TIMES_LAST_LEVEL = 4
 DRAM_LEAST, DRAM_MOST = 64 << 20, 2 << 30  # bytes
-# Where no cache is reported the staircase must reach beyond the last one, however large.
+# Where no third level is reported there may be one all the same, of the system or of the host.
 DRAM_UNREPORTED = 512 << 20  # bytes
+SHARED_LEVEL = 3
 # The roof may take this much of the memory that the process may use, and of what of it is free.
 MEMORY_PORTION, FREE_PORTION = 1 / 8, 1 / 3
 UNREPORTED_L1 = 32 << 10  # bytes: what a machine that shows no levels at all is taken to have
@@ -46,8 +47,9 @@ def memory_for_probes(limit: int, free: int) -> int:
 
 def dram_bytes(caches: Sequence[Cache], allowed: int) -> int:
     """The working set that stands for DRAM: four times the last level, within what is allowed."""
-    beyond = DRAM_TIMES_LAST_LEVEL * max(cache.bytes for cache in caches) if caches else DRAM_UNREPORTED
-    return min(max(beyond, DRAM_LEAST), allowed)
+    beyond = DRAM_TIMES_LAST_LEVEL * max((cache.bytes for cache in caches), default=0)
+    shared = any(cache.level >= SHARED_LEVEL for cache in caches)
+    return min(max(beyond, DRAM_LEAST if shared else DRAM_UNREPORTED), allowed)
 
 
 def working_sets(caches: Sequence[Cache], allowed: int, dram: int | None = None) -> WorkingSets:
@@ -64,7 +66,7 @@ def working_sets(caches: Sequence[Cache], allowed: int, dram: int | None = None)
             size = max(size, min(LEAST_TIMES_BELOW * below, MOST_PORTION * cache.bytes))
         if size > allowed:
             notes.append(
-                f"L{cache.level} was not measured: its {_mib(cache.bytes)} need more memory than this process may use"
+                f"L{cache.level} was not measured: a working set of {_mib(size)} is more than this process may use"
             )
         else:
             sets[f"L{cache.level}"] = int(size)
@@ -73,13 +75,18 @@ def working_sets(caches: Sequence[Cache], allowed: int, dram: int | None = None)
     sets[DRAM] = dram or dram_bytes(caches, allowed)
     if sets[DRAM] < 0.9 * DRAM_TIMES_LAST_LEVEL * last:
         notes.append(
-            f"DRAM was measured over {_mib(sets[DRAM])}, all that the memory of this process allows: less than "
-            f"{DRAM_TIMES_LAST_LEVEL} times the last cache of {_mib(last)}, so a part of it may be that cache's"
+            f"DRAM was measured over {_mib(sets[DRAM])}, as memory allowed: less than {DRAM_TIMES_LAST_LEVEL} times "
+            f"the last cache of {_mib(last)}, so a part of it may be that cache's"
+        )
+    elif not any(cache.level >= SHARED_LEVEL for cache in caches) and sets[DRAM] < DRAM_UNREPORTED:
+        notes.append(
+            f"DRAM was measured over {_mib(sets[DRAM])}, as memory allowed: a cache that the machine does not report "
+            "may hold a part of it"
         )
     return WorkingSets(sets, notes)
 
 
-def _mib(size: int) -> str:
+def _mib(size: float) -> str:
     return f"{size / (1 << 20):.4g} MiB"
 
 

@@ -125,8 +125,8 @@ def clock_ir() -> str:
 def stream_ir(pattern: Pattern, lanes: int, fma: bool) -> str:
     """`kernel(passes, elements, a, b, c)`: load reads a; copy is b = a; triad is c = a * s + b.
 
-    `elements` is a multiple of lanes x 8. The s of triad is the first element of a. `copy_streaming` stores past
-    the caches, so that a line need not be read before it is written.
+    `elements` is a multiple of lanes x STREAM_UNROLL. The s of triad is the first element of a. `copy_streaming`
+    stores past the caches, so that a line need not be read before it is written.
     """
     v, align = f"<{lanes} x float>", f"align {4 * lanes}"
     # Two registers a store: NEON's streaming store takes a pair. Others split it.

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from codegen import Target, check_loop, check_stream, compile_ir, emit_assembly
+from codegen import Target, check_clock, check_loop, check_stream, compile_ir, emit_assembly
 from loops import ARRAYS, CLOCK_ADDS, LOADS_STORES, STREAM_UNROLL, UNROLL, Pattern, clock_ir, peak_ir, stream_ir
 
 from labkit.errors import LabError
@@ -49,7 +49,7 @@ def peak_probe(
     A LabError if the code is not what was meant.
     """
     ir = peak_ir(lanes, chains, fma, target.in_addend, adds, ticks)
-    faults = check_loop(emit_assembly(ir, target), target, lanes, chains * UNROLL, fma, adds * UNROLL)
+    faults = check_loop(emit_assembly(ir, target), target, lanes, chains * UNROLL, fma, adds * UNROLL, ticks)
     if faults:
         raise LabError(f"the {name} probe was compiled to something else: {'; '.join(faults)}")
     data = aligned((2 + chains + adds) * lanes + 2)  # at the end an integer of 64 bits for the ticks
@@ -62,8 +62,14 @@ def peak_probe(
     return Workload(name, chains, call, flops=trips * a_trip)
 
 
-def clock_probe() -> Workload:
-    """The chain of dependent additions; its "flops" are additions, so that its rate in 10^9 a second is GHz."""
+def clock_probe(target: Target) -> Workload:
+    """The chain of dependent additions; its "flops" are additions, so that its rate in 10^9 a second is GHz.
+
+    A LabError if the code is not what was meant.
+    """
+    faults = check_clock(emit_assembly(clock_ir(), target), CLOCK_ADDS)
+    if faults:
+        raise LabError(f"the clock probe was compiled to something else: {'; '.join(faults)}")
     data = np.ones(1, dtype=np.int64)
     function = compile_ir(clock_ir(), [ctypes.c_int64, ctypes.c_void_p])
     trips = CLOCK_STEPS // CLOCK_ADDS
@@ -122,14 +128,48 @@ class Streams:
         call = partial(self.loop(pattern), passes, elements, *pointers)
         return Workload(name, total, _Held(call, (memory, self._scratch)), bytes=total * passes)
 
-    def windowed(self, pattern: Pattern, memory: Floats, working_set: int, name: str) -> Workload:
-        """The loop through a working set far larger than the caches, a window a call, each behind the last."""
-        elements, arrays = self._split(pattern, memory, working_set)
-        windows = math.ceil(4 * elements * len(arrays) / WINDOW_BYTES)
-        window = max(self.step, elements // windows // self.step * self.step)
-        call = _Windows(self.loop(pattern), elements, window, arrays, self._scratch)
-        passed_over = 4 * (elements // window * window) * len(arrays)
-        return Workload(name, passed_over, call, bytes=4 * window * len(arrays))
+    def windowed(self, pattern: Pattern, windows: "Windows", name: str) -> Workload:
+        """The loop over one window a call of a working set far larger than the caches, each behind the last."""
+        elements, arrays = self._split(pattern, windows.memory, windows.bytes)
+        base = windows.memory.ctypes.data
+        offsets = [array.ctypes.data - base for array in arrays]
+        rest = [self._scratch.ctypes.data] * (3 - len(arrays))
+        loop = self.loop(pattern)
+
+        def call() -> None:
+            start = windows.next_address()
+            loop(1, elements, *(start + offset for offset in offsets), *rest)
+
+        return Workload(name, windows.working_set, call, bytes=4 * elements * len(arrays))
+
+
+class Windows:
+    """Windows of a working set, handed out one behind the other to whoever asks, and from the last to the first.
+
+    All that run in DRAM ask the same one: between two visits to a place the whole set has been passed over.
+    """
+
+    def __init__(self, memory: Floats, working_set: int) -> None:
+        self.memory, self.working_set = memory, working_set
+        count = max(1, math.ceil(working_set / WINDOW_BYTES))
+        self.bytes = max(PAGE_BYTES, working_set // count // PAGE_BYTES * PAGE_BYTES)
+        self._starts = range(0, max(1, working_set - self.bytes + 1), self.bytes)
+        self._next = 0
+
+    def next_start(self) -> int:
+        """Where the next window begins, bytes into the memory."""
+        start = self._starts[self._next]
+        self._next = (self._next + 1) % len(self._starts)
+        return start
+
+    def next_address(self) -> int:
+        """Where the next window begins."""
+        return int(self.memory.ctypes.data) + self.next_start()
+
+    def next_halves(self) -> tuple[Floats, Floats]:
+        """The next window as two arrays."""
+        start, half = self.next_start() // 4, self.bytes // 8
+        return self.memory[start : start + half], self.memory[start + half : start + 2 * half]
 
 
 @dataclass
@@ -141,19 +181,3 @@ class _Held:
 
     def __call__(self) -> None:
         self.call()
-
-
-class _Windows:
-    """A call of the loop on the next window of its arrays; from the last one back to the first."""
-
-    def __init__(self, loop: Any, elements: int, window: int, arrays: list[Floats], scratch: Floats) -> None:
-        self._loop, self._window, self.held = loop, window, (arrays, scratch)
-        self._pointers = [array.ctypes.data for array in arrays]
-        self._rest = [scratch.ctypes.data] * (3 - len(arrays))
-        self._starts = range(0, elements - window + 1, window)
-        self._next = 0
-
-    def __call__(self) -> None:
-        offset = 4 * self._starts[self._next]
-        self._next = (self._next + 1) % len(self._starts)
-        self._loop(1, self._window, *(pointer + offset for pointer in self._pointers), *self._rest)

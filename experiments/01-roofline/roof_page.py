@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from levels import DRAM
+from placement import coprocessor
 from roof_figure import distance
 from saturation import SATURATED
 
@@ -30,6 +31,7 @@ def render(roofline: Roofline, manifest: Manifest) -> str:
         ridges={r.level: r for r in roofline.ridge},
         patterns=PATTERNS,
         dram=dram,
+        coprocessor=coprocessor(roofline),
         saturated=SATURATED,
         kernels=kernels,
         distance=distance,

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 # The clock that the system states and the one that is measured are the same within this.
 CLOCK_TOLERANCE = 0.05
-# A core does a whole number of steps a cycle; further from one than this, its clock was not the one measured.
-WHOLE_TOLERANCE = 0.07
+# A core does a whole number of steps a cycle, or a half; further from both, its clock was not the one measured.
+HALF_TOLERANCE = 0.12
 DRAM_RANGE_PERCENTILE = 10.0
 
 
@@ -74,11 +74,10 @@ def _peak(sample: "Sample") -> Peak:
     flops_a_cycle = statistics.fastest(_rates(core.peak)) / under_load
     alone = next((s for s in own if s.accumulators == 1), None)
     step = 2 * chosen.lanes
-    light = statistics.fastest(_rates(core.clock))
     return Peak(
         fp32_fma_gflops=gflops, instruction_set=chosen.instruction_set, lanes=chosen.lanes,
         accumulators=chosen.accumulators, fma=core.fma, flops_per_cycle=flops_a_cycle,
-        latency_cycles=step * light / alone.gflops if alone else None, steps_per_cycle=flops_a_cycle / step,
+        latency_cycles=step * core.sweep_ghz / alone.gflops if alone else None, steps_per_cycle=flops_a_cycle / step,
         saturates_at=saturates_at(own), sweep=core.swept,
     )  # fmt: skip
 
@@ -106,11 +105,11 @@ def clock_verdict(ghz: float, nominal: float | None) -> Literal["as stated", "bo
 
 
 def _clock_notes(peak: Peak) -> list[str]:
-    whole = round(peak.steps_per_cycle)
-    if peak.steps_per_cycle > 0.5 and abs(peak.steps_per_cycle - whole) > WHOLE_TOLERANCE * whole:
+    halves = round(2 * peak.steps_per_cycle) / 2
+    if peak.fma and abs(peak.steps_per_cycle - halves) > HALF_TOLERANCE:
         return [
-            f"the peak comes to {peak.steps_per_cycle:.2f} vector instructions a cycle, no whole number: "
-            "the core was shared or its clock changed while it was measured"
+            f"the peak comes to {peak.steps_per_cycle:.2f} vector instructions a cycle, neither a whole number nor a "
+            "half: the core was shared or its clock changed while it was measured"
         ]
     return []
 

@@ -7,7 +7,10 @@ HERE = Path(__file__).resolve().parent
 LAB = HERE.parent / "03-matmul-perf"
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 if __name__ == "__main__":
+    from labkit.limits import require_address_space
     from labkit.threads import require_one_thread
+
+    require_address_space("roofline.py", say=sys.stderr)  # a BLAS or LLVM that gets too little ends the process
 
     require_one_thread(say=sys.stderr)  # stdout is for --probe; the sentinel and np.matmul run in here too
 
@@ -25,8 +28,6 @@ RECORD, MANIFEST, PAGE = "kernels.json", "manifest.json", "README.md"
 FIGURE, STAIRCASE = "roofline.png", "staircase.png"
 # In .state/: the digest of the record that this checkout has measured itself.
 MARKER = "measured"
-# What llvmlite needs to be loaded, MiB of address space.
-LEAST_MIB = 600
 # Another measurement of the roof, perhaps left over from a killed run of the lab, is soon over.
 LOCK_SECONDS = 60.0
 
@@ -66,12 +67,8 @@ def _need_llvm() -> None:
             "where it has no wheel for this platform the roof cannot be measured"
         ) from None
     except (ImportError, OSError, RuntimeError) as error:
-        from labkit import machine
-
-        allowed = machine.memory_limit() / (1 << 20)
-        little = f"; the {allowed:.0f} MiB of memory that it may use are too little" if allowed < LEAST_MIB else ""
         raise LabError(
-            f"llvmlite, which compiles the probes, cannot be loaded here ({type(error).__name__}){little}: "
+            f"llvmlite, which compiles the probes, cannot be loaded here ({type(error).__name__}): "
             "the roof cannot be measured"
         ) from None
 
@@ -135,8 +132,9 @@ def _finish(output: Path, roofline: "Roofline", manifest: "Manifest", own: bool)
     digest = publish(output, roofline, manifest)
     if roofline.faults:
         marker.unlink(missing_ok=True)
+        why = "; ".join([*roofline.faults, *roofline.notes])
         raise LabError(
-            f"this roof is wrong, and is marked so in its page and record: {'; '.join(roofline.faults)}. "
+            f"this roof is wrong, and is marked so in its page and record: {why}. "
             "Measure it again with 'make roofline', with less running beside it"
         )
     if own:

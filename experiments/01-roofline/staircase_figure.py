@@ -11,6 +11,8 @@ from labkit.records import Roofline
 
 FONT = 10
 WIDTH_COLOURS = (BLUE, ORANGE)
+# A name beside its vertical reaches down to so small a portion of its size.
+LABEL_FACTOR = 12
 
 
 def draw(roofline: Roofline) -> bytes:
@@ -37,12 +39,16 @@ def _draw_stairs(axes: Axes, roofline: Roofline) -> None:
     axes.set_title("Bandwidth falls a step at each cache", loc="left", pad=9, fontsize=12)
     low = min(s.gbs.low for s in roofline.staircase)
     axes.set_ylim(0.6 * low, 1.9 * max(best))
+    row, last = 0, 0
     for cache in roofline.levels:
+        # Names of neighbours stand in two rows.
+        row, last = 1 - row if cache.bytes < LABEL_FACTOR * last else 0, cache.bytes
         colour = LEVEL_COLOURS.get(f"L{cache.level}", GREY)
         axes.axvline(cache.bytes, color=colour, lw=1.4, ls=(0, (4, 3)), zorder=1)
         axes.annotate(
             f"L{cache.level} {pages.bytes_(cache.bytes)}", (cache.bytes, 1.0), xycoords=("data", "axes fraction"),
-            xytext=(-4, -3), textcoords="offset points", ha="right", va="top", fontsize=FONT, color=figures.ink(colour),
+            xytext=(-4, -3 - 14 * row), textcoords="offset points", ha="right", va="top", fontsize=FONT,
+            color=figures.ink(colour),
         )  # fmt: skip
     axes.fill_between(sizes, [s.gbs.low for s in roofline.staircase], best, color=BLACK, alpha=0.13, lw=0)
     axes.plot(sizes, best, "o-", color=BLACK, ms=3.5, lw=1.5)
@@ -70,10 +76,12 @@ def _draw_chains(axes: Axes, roofline: Roofline) -> None:
     axes.axhline(best, color=GREY, lw=1.0, ls=(0, (4, 3)), zorder=1)
     if peak.latency_cycles:
         need = peak.latency_cycles * peak.steps_per_cycle
+        left = need < 0.5 * max(s.accumulators for s in peak.sweep)
         axes.axvline(need, color=GREY, lw=1.0, ls=(0, (4, 3)), zorder=1)
         axes.annotate(
             f"latency {peak.latency_cycles:.1f}\nx {peak.steps_per_cycle:.1f} a cycle\n= {need:.1f} chains",
-            (need, 0), xytext=(5, 6), textcoords="offset points", ha="left", va="bottom", fontsize=FONT, color=GREY,
+            (need, 0), xytext=(5 if left else -5, 6), textcoords="offset points", ha="left" if left else "right",
+            va="bottom", fontsize=FONT, color=GREY,
         )  # fmt: skip
     axes.set_xlim(0, max(s.accumulators for s in peak.sweep) + 1)
     axes.set_ylim(0, 1.14 * best)

@@ -166,9 +166,11 @@ class Publisher:
         say("")
         for line in headline(results):
             say(line)
+        harness = results.harness
+        roof = f", {pages.duration(harness.roof_seconds)} of it the roof's" if harness.roof_seconds > 2 else ""
         say(
-            f"Harness: {pages.percent(results.harness.share)} of the run's "
-            f"{pages.duration(results.harness.wall_seconds)} went beyond the calls it had to make."
+            f"Harness: {pages.percent(harness.share)} of the run's {pages.duration(harness.wall_seconds)} went beyond "
+            f"the calls it had to make{roof}."
         )
         say(f"Files: {', '.join((RESULTS, FIGURE, PAGE, MANIFEST))} in {_shown(e.output)}")
         return 0

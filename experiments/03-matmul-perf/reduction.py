@@ -38,7 +38,7 @@ NOISY_PORTION, NOISY_WIDTH = 0.10, 0.20
 
 def reduce_cell(workload: Workload, sentinel: Workload, peak_per_byte: Bounded) -> Cell:
     """A measured cell. Its share of the roof goes through the sentinel of the same rounds."""
-    in_sentinels = statistics.share_of_standard(
+    in_sentinels = statistics.ratio_of_fastest(
         workload.rates_by_round(workload.flops), sentinel.rates_by_round(sentinel.bytes)
     )
     sentinels_a_peak = Ratio(
@@ -212,6 +212,7 @@ def reduce_roof(roofline: Roofline, sentinel: Workload) -> Roof:
             gbs=Rate.of(sentinel.rates(sentinel.bytes)),
             peak_flop_per_sentinel_byte=roofline.sentinel.peak_flop_per_sentinel_byte,
         ),
+        statistic="mean of the fastest hundredth",
     )
 
 

@@ -10,7 +10,14 @@ import pytest
 from machines.recorded import MIB
 
 from labkit import limits
-from labkit.limits import Allowance, cpu_quota, memory_available, memory_limit, process_allowances
+from labkit.limits import (
+    Allowance,
+    cpu_quota,
+    memory_available,
+    memory_limit,
+    process_allowances,
+    require_address_space,
+)
 
 MOUNT = "sys/fs/cgroup"
 V2, V1 = f"{MOUNT}/memory.max", f"{MOUNT}/memory/memory.limit_in_bytes"
@@ -194,3 +201,16 @@ def test_a_quota_on_joint_controllers_is_found_under_both_names_or_one(tree, mou
 @pytest.mark.parametrize("said", ["", "max", "1", "0 100000", "100000 0", "a b", "1 2 3", "-1 100000", "1.5 2"])
 def test_a_garbled_quota_is_no_quota(tree, said):
     assert cpu_quota(tree({f"{MOUNT}/cpu.max": said})) is None
+
+
+@pytest.mark.parametrize(("mib", "goes_on"), [(None, True), (600, True), (599, False), (256, False)])
+def test_too_little_address_space_is_one_line_and_status_2_before_anything_is_loaded(mib, goes_on, capsys):
+    own = [] if mib is None else [Allowance(limit=mib << 20, used=0)]
+    if goes_on:
+        require_address_space("x.py", sys.stderr, own)
+        return
+    with pytest.raises(SystemExit) as stopped:
+        require_address_space("x.py", sys.stderr, own)
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert said == f"x.py: {mib} MiB of memory is too little, 600 are needed: raise it (ulimit -v)\n"
