@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv/bin/python
 LAB    := experiments/03-matmul-perf/bench.py
 ROOF   := experiments/01-roofline/roofline.py
+REPEAT := experiments/03-matmul-perf/repeat.py
 
 # One thread, set before anything starts, as the lab asks.
 export OMP_NUM_THREADS := 1
@@ -10,12 +11,13 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export VECLIB_MAXIMUM_THREADS := 1
 
-.PHONY: help bench quick roofline redraw test lint clean
+.PHONY: help bench quick roofline repeat redraw test lint clean
 
 help:
 	@echo 'make bench     measure the lab in full (a first complete set in a minute, all of it in ten or more)'
 	@echo 'make quick     the first minute of it'
 	@echo 'make roofline  measure what one core of this machine can do'
+	@echo 'make repeat    run the quick protocol again and again: what moves, what stays'
 	@echo 'make redraw    draw the figures and render the pages again, from the records'
 	@echo 'make test      run the tests'
 	@echo 'make lint      check style and types'
@@ -30,9 +32,13 @@ quick: .venv/run
 roofline: .venv/run
 	@$(VENV) $(ROOF) $(ARGS)
 
+repeat: .venv/run
+	@$(VENV) $(REPEAT) $(ARGS)
+
 redraw: .venv/run
 	@$(VENV) $(ROOF) --redraw
 	@$(VENV) $(LAB) --redraw
+	@$(VENV) $(REPEAT) --redraw
 
 test: .venv/dev
 	@$(VENV) -m pytest $(ARGS)

@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from labkit.errors import LabError, os_error
-from labkit.records import Cell, Manifest, Record, Results, Roofline
+from labkit.records import Cell, Manifest, Record, Repeat, Results, Roofline
 
 T = TypeVar("T", bound=Record)
 
@@ -34,8 +34,9 @@ def decode(raw: bytes, kind: type[T], name: str) -> T:
     try:
         record = msgspec.json.decode(raw, type=kind)
         _check(record)
-    except (msgspec.DecodeError, ValueError) as error:
-        raise LabError(f"{name} is not a valid {kind.__name__.lower()} record: {error}") from None
+    except (ValueError, RecursionError, OverflowError) as error:
+        why = " ".join(str(error).split())  # on one line, whatever text of the file it quotes
+        raise LabError(f"{name} is not a valid {kind.__name__.lower()} record: {why}") from None
     return record
 
 
@@ -65,8 +66,12 @@ def _check_cell(cell: Cell) -> None:
         raise ValueError(f"{name}: an extrapolated cell has no repetitions, and a measured one has some")
     if cell.flops != 2 * cell.n**3:
         raise ValueError(f"{name}: {cell.flops} flops is not 2 N^3")
-    if not len(cell.seconds_per_call) == len(cell.cpu_over_wall) == len(cell.rounds):
-        raise ValueError(f"{name}: repetitions, their rounds and their CPU times differ in number")
+    of_each = (
+        cell.cpu_over_wall, cell.rounds, cell.voluntary_switches, cell.involuntary_switches, cell.steal_seconds,
+        cell.sentinel_gbs, cell.marks,
+    )  # fmt: skip
+    if any(len(one) != len(cell.seconds_per_call) for one in of_each):
+        raise ValueError(f"{name}: repetitions and what is said of each differ in number")
     if any(not (s > 0 and math.isfinite(s)) for s in cell.seconds_per_call):
         raise ValueError(f"{name}: a time that is not positive")
     if cell.seconds_per_call:
@@ -77,7 +82,7 @@ def _check_cell(cell: Cell) -> None:
         raise ValueError(f"{name}: the interval does not hold the median")
 
 
-SCHEMAS: dict[str, type[Record]] = {"results": Results, "manifest": Manifest, "kernels": Roofline}
+SCHEMAS: dict[str, type[Record]] = {"results": Results, "manifest": Manifest, "kernels": Roofline, "repeat": Repeat}
 SCHEMA_FOLDER = Path(__file__).parent / "schemas"
 
 

@@ -9,6 +9,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 # Okabe and Ito's palette, told apart by readers with any of the common colour deficiencies.
@@ -27,6 +28,7 @@ _INK = {
 }
 # A README shows about 900 px: 9 in at 200 dpi is sharp there, and 10 pt reads as 10 px or more.
 WIDTH_INCHES, HEIGHT_INCHES, DPI = 9.0, 5.8, 200
+PALE_PORTION = 0.35
 # The least distance between two labels at a curve's end, in points.
 LABEL_GAP_POINTS = 13.0
 
@@ -48,6 +50,12 @@ matplotlib.rcParams.update(_STYLE)  # type: ignore[arg-type]  # its stub lists e
 def ink(colour: str) -> str:
     """The shade of a colour to write in."""
     return _INK.get(colour, colour)
+
+
+def pale(colour: str) -> str:
+    """The colour, most of it white: the inside of a marker that is not to be trusted as much as others."""
+    red, green, blue = (1 - PALE_PORTION * (1 - part) for part in to_rgb(colour))
+    return str(to_hex((red, green, blue)))
 
 
 def new_figure(**margins: float) -> tuple[Figure, Axes]:

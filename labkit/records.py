@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from labkit.forensics import Mark
 from labkit.statistics import IntervalKind, summarise_rates
 
 Verdict = Literal["inside", "below", "above"]
@@ -252,6 +253,7 @@ class Protocol(Record):
     min_seconds: float
     measure_all: bool
     quick: bool
+    clock_resolution_seconds: float
 
 
 class MethodAgreement(Record):
@@ -291,7 +293,12 @@ class Share(Record):
 
 
 class Cell(Record):
-    """A method at a size. Of an extrapolated cell nothing was timed: its rate is its base's."""
+    """A method at a size. Of an extrapolated cell nothing was timed: its rate is its base's.
+
+    The lists have one entry a repetition: its seconds a call, its round, its CPU over wall time, how often it was
+    switched off the core (of its own accord or not), the steal time of the whole machine meanwhile, the sentinel's
+    rate in its round, and what disturbed it, if anything did. `invalid` says why the cell cannot be true.
+    """
 
     method: str
     n: int
@@ -304,9 +311,15 @@ class Cell(Record):
     rounds: list[int]
     total_seconds: float
     cpu_over_wall: list[float]
+    voluntary_switches: list[int]
+    involuntary_switches: list[int]
+    steal_seconds: list[float | None]
+    sentinel_gbs: list[float | None]
+    marks: list[Mark | None]
     gflops: Rate
     roof: Share
     noisy: bool
+    invalid: list[str]
     notes: list[str]
 
 
@@ -336,6 +349,8 @@ class Sanity(Record):
 
 
 class Speedup(Record):
+    """`withheld` says why a page does not state the factor: its repetitions did not have the core to themselves."""
+
     n: int
     factor: float
     low: float
@@ -343,6 +358,7 @@ class Speedup(Record):
     extrapolated: bool
     naive_seconds: float
     matmul_seconds: float
+    withheld: str | None
 
 
 class MethodComparison(Record):
@@ -357,6 +373,25 @@ class MethodComparison(Record):
     pairs: int
     interval: IntervalKind
     verdict: Comparison
+
+
+class SameTwice(Record):
+    """One method under two names, in pairs like any comparison: what is seen here is no difference.
+
+    `floor` is the largest portion by which the two names differed; comparisons within it are not resolved.
+    """
+
+    pairs: list[MethodComparison]
+    floor: float
+
+
+class Noise(Record):
+    """Whether the run as a whole was disturbed: how many of the sentinel's visits bear which mark."""
+
+    noisy: bool
+    visits: int
+    marks: dict[Mark, int]
+    because: list[str]
 
 
 class CubeLaw(Record):
@@ -404,6 +439,8 @@ class Results(Record):
     sanity: list[Sanity]
     speedup: Speedup | None
     speedup_measured: Speedup | None
+    noise: Noise
+    same_twice: SameTwice
     comparisons: list[MethodComparison]
     cube_law: list[CubeLaw]
     embedding: Embedding | None
@@ -412,3 +449,49 @@ class Results(Record):
     def cell(self, method: str, n: int) -> Cell | None:
         """The cell of a method at a size, if there is one."""
         return next((c for c in self.cells if (c.method, c.n) == (method, n)), None)
+
+
+# --- experiments/03-matmul-perf/repeat.json ---------------------------------------------------------
+
+
+class RepeatedCell(Record):
+    """A cell over the runs: its median GFLOPS and its share of the roof, one figure a run."""
+
+    method: str
+    n: int
+    gflops: list[float]
+    share: list[float]
+
+
+class RepeatedRun(Record):
+    """One quick run: beside nothing of ours, or beside a process that kept another core busy."""
+
+    beside: Literal["nothing", "a busy process"]
+    noisy: bool
+    wall_seconds: float
+
+
+class Spread(Record):
+    """Of the runs beside nothing, (max - min) / median; `busy_shift`: how far the busy run lies from their median."""
+
+    method: str
+    n: int
+    gflops: float
+    share: float
+    gflops_busy_shift: float | None
+    share_busy_shift: float | None
+
+
+class Repeat(Record):
+    """What moves and what stays when the same command is run again and again on one machine."""
+
+    schema: Literal["repeat/1"]
+    short_name: str
+    runs: list[RepeatedRun]
+    cells: list[RepeatedCell]
+    spreads: list[Spread]
+    share_spread_limit: float
+    share_busy_limit: float
+    repeats: bool
+    repeats_when_busy: bool | None
+    manifest: Manifest

@@ -34,3 +34,8 @@ def crossover_n(peak_gflops: float, gbs: float) -> float:
 def proven_intensity(gflops: float, gbs: float) -> float:
     """The least intensity that explains a rate: at most `gbs` came from memory, so at least P / b was done."""
     return gflops / gbs
+
+
+def coprocessor(blas: str) -> bool:
+    """Whether np.matmul runs on a unit of its own: Apple's Accelerate does, and is no measure of the core's vectors."""
+    return blas.lower().startswith("accelerate")

@@ -10,6 +10,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from labkit.interference import NO_INTERFERENCE, Interference, SystemInterference
+
 # A visit to a short cell: long enough to be timed well, short enough that a whole round of visits
 # sees the machine in one and the same state.
 VISIT_SECONDS = 0.010
@@ -35,12 +37,16 @@ class Clock(Protocol):
     def cpu(self) -> float:
         """Seconds of processor time of this process, all its threads together."""
 
+    def interference(self) -> Interference:
+        """What has come between this process and its core so far."""
+
 
 class SystemClock:
     """The clocks of the operating system."""
 
     def __init__(self) -> None:
         self.resolution = time.get_clock_info("perf_counter").resolution
+        self.interference = SystemInterference()
 
     def wall(self) -> float:
         return time.perf_counter()
@@ -51,12 +57,23 @@ class SystemClock:
 
 @dataclass(frozen=True)
 class Repetition:
-    """One timed repetition: `calls` calls one after the other."""
+    """One timed repetition: `calls` calls one after the other, and what came between them and the core."""
 
     seconds: float  # wall time of one call, s
     calls: int
     cpu_over_wall: float  # below 1: it was preempted; above 1: a second thread ran
     round: int  # the round of visits it was taken in; equal rounds make a pair
+    interference: Interference = NO_INTERFERENCE
+
+    @property
+    def wall(self) -> float:
+        """Wall time of the whole repetition, s."""
+        return self.seconds * self.calls
+
+    @property
+    def own_seconds(self) -> float:
+        """Processor time of one call, s, and no more than its wall time: a second thread does not make it longer."""
+        return self.seconds * min(1.0, self.cpu_over_wall) if self.cpu_over_wall > 0 else self.seconds
 
 
 @dataclass
@@ -84,7 +101,7 @@ class Workload:
     @property
     def total_seconds(self) -> float:
         """Wall time spent in timed calls, s."""
-        return sum(r.seconds * r.calls for r in self.repetitions)
+        return sum(r.wall for r in self.repetitions)
 
     def rates(self, amount: float) -> list[float]:
         """`amount` a second in units of 10^9 (GFLOPS, GB/s, GHz), one figure a repetition."""
@@ -93,6 +110,10 @@ class Workload:
     def rates_by_round(self, amount: float) -> dict[int, float]:
         """The same by the round it was seen in."""
         return {r.round: amount / r.seconds / 1e9 for r in self.repetitions}
+
+    def own_rates_by_round(self, amount: float) -> dict[int, float]:
+        """The same for each second that the core was really this process's: what others took of it does not count."""
+        return {r.round: amount / r.own_seconds / 1e9 for r in self.repetitions}
 
 
 def time_calls(call: Call, calls: int, clock: Clock) -> tuple[float, float]:
@@ -107,11 +128,13 @@ def time_calls(call: Call, calls: int, clock: Clock) -> tuple[float, float]:
 
 def take(workload: Workload, clock: Clock, round_: int) -> Repetition:
     """Time one repetition of the workload and keep it."""
+    before = clock.interference()
     wall, cpu = time_calls(workload.call, workload.calls, clock)
+    interference = clock.interference() - before
     if wall <= 0:
         # A clock that did not move has measured nothing; the shortest thing it can tell is a tick.
         wall = clock.resolution
-    repetition = Repetition(wall / workload.calls, workload.calls, cpu / wall, round_)
+    repetition = Repetition(wall / workload.calls, workload.calls, cpu / wall, round_, interference)
     workload.repetitions.append(repetition)
     workload.estimate = repetition.seconds
     return repetition

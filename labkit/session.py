@@ -9,6 +9,7 @@ import numpy as np
 from labkit import schedule
 from labkit.console import Screen
 from labkit.errors import LabError
+from labkit.interference import Interference
 from labkit.sampling import SENTINEL, VISIT_SECONDS, Clock, Repetition, Workload, calibrate, take, warm_up
 from labkit.schedule import Key, Requirement, Round
 from labkit.store import Journal
@@ -149,7 +150,10 @@ class Session:
                 self.round = max(self.round, entry["round"] + 1)
                 cell = self.cells.get((entry["method"], entry["n"]))
                 if cell:
-                    repetition = Repetition(entry["seconds"], entry["calls"], entry["cpu_over_wall"], entry["round"])
+                    came_between = Interference(entry["voluntary"], entry["involuntary"], entry["steal_seconds"])
+                    repetition = Repetition(
+                        entry["seconds"], entry["calls"], entry["cpu_over_wall"], entry["round"], came_between
+                    )
                     cell.workload.repetitions.append(repetition)
                     cell.workload.estimate = repetition.seconds
         self.earlier_seconds += last
@@ -268,6 +272,9 @@ class Session:
             calls=r.calls,
             seconds=r.seconds,
             cpu_over_wall=r.cpu_over_wall,
+            voluntary=r.interference.voluntary,
+            involuntary=r.interference.involuntary,
+            steal_seconds=r.interference.steal_seconds,
         )
 
     def _announce(self, cell: Cell, what: str = "") -> None:

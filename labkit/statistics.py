@@ -104,13 +104,22 @@ def paired_ratio(numerators: Sequence[float], denominators: Sequence[float]) -> 
     return Ratio(math.exp(median(logs)), math.exp(low), math.exp(high), len(logs), kind)
 
 
-def verdict(ratio: Ratio) -> Literal["faster", "slower", "no difference resolved"]:
-    """What an interval of (seconds of the other) / (seconds of this) allows to be said of this."""
+def verdict(ratio: Ratio, floor: float = 0.0) -> Literal["faster", "slower", "no difference resolved"]:
+    """What an interval of (seconds of the other) / (seconds of this) allows to be said of this.
+
+    `floor` is the portion by which one thing under two names was seen to differ: an interval that reaches into it
+    resolves nothing.
+    """
     if ratio.interval == "range":
         return "no difference resolved"
-    if ratio.low > 1:
+    if ratio.low > 1 + floor:
         return "faster"
-    return "slower" if ratio.high < 1 else "no difference resolved"
+    return "slower" if ratio.high < 1 / (1 + floor) else "no difference resolved"
+
+
+def floor_of(ratios: Sequence[Ratio]) -> float:
+    """The largest portion by which things that are the same were seen to differ; 0 of none."""
+    return max((math.exp(abs(math.log(r.value))) - 1 for r in ratios), default=0.0)
 
 
 def share_of_standard(cell: Mapping[int, float], standard: Mapping[int, float], seed: int = 0) -> Ratio:

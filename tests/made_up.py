@@ -5,8 +5,8 @@ from functools import cache, partial
 
 from agreement import check_agreement
 from bench import METHODS, make_operands
-from experiment import Request, make_embedding
-from reduction import reduce_results
+from experiment import AGAIN, Request, make_embedding
+from reduction import MeasuringMachine, reduce_results
 
 from labkit.records import (
     Agreement,
@@ -39,6 +39,7 @@ from labkit.sampling import Repetition, Workload, make_sentinel
 RATES = {"naive": 0.004, "blocked": 0.0039, "einsum": 16.0, "matmul": 80.0}
 PEAK, L1, DRAM, SENTINEL_GBS = 100.0, 300.0, 20.0, 50.0
 CEILINGS = {"scalar": 12.5, "128-bit": 49.0, "no FMA": 50.0, "FMA + ADD": 120.0}
+MACHINE = MeasuringMachine(cpus=2, clock_resolution=1e-9)
 
 
 def rate(value: float) -> Rate:
@@ -122,9 +123,9 @@ def measured(workload: Workload, seconds: float, repetitions: int = 12) -> Workl
     return workload
 
 
-def workload(method: str, n: int, repetitions: int = 12) -> Workload:
+def workload(method: str, n: int, repetitions: int = 12, name: str | None = None) -> Workload:
     flops = matmul_flops(n)
-    return measured(Workload(method, n, partial(int), flops=flops), flops / RATES[method] / 1e9, repetitions)
+    return measured(Workload(name or method, n, partial(int), flops=flops), flops / RATES[method] / 1e9, repetitions)
 
 
 @cache
@@ -146,6 +147,8 @@ def results(
         agreement=copy.deepcopy(agreement(tuple(request.methods))),
         roofline=roofline(),
         workloads=[workload(method, n) for method, n in request.measured_cells()],
+        twins=[workload(method, n, name=method + AGAIN) for method, n in request.twins()],
+        machine=MACHINE,
         sentinel=measured(sentinel, sentinel.bytes / SENTINEL_GBS / 1e9),
         embedding=embedding,
         complete=complete,

@@ -1,7 +1,8 @@
 """What the command line asks for, and what it makes of the cells."""
 
+import experiment
 import pytest
-from bench import METHODS, OPTIONAL_METHODS
+from bench import METHODS, OPTIONAL_METHODS, make_operands
 from experiment import Request, make_embedding
 
 from labkit.errors import LabError
@@ -51,6 +52,26 @@ def test_a_cell_needs_at_least_five_repetitions_and_a_second_but_for_the_longest
     assert needed.repetitions >= 5
     assert needed.seconds >= 1.0
     assert parse(measure_all=True).requirement("naive", 1024).repetitions == 1
+
+
+def test_one_method_of_each_kind_is_timed_under_a_second_name_at_its_smallest_size():
+    assert list(parse().twins()) == [("naive", 64), ("matmul", 64)]
+    assert list(parse(sizes="1024").twins()) == [("naive", 128), ("matmul", 1024)]
+    assert list(parse(methods="einsum").twins()) == []
+
+
+def test_both_names_of_a_method_are_the_same_call_and_stand_in_the_same_rounds(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiment.Screen, "say", lambda self, line: None)
+    lab = experiment.Experiment(parse(sizes="32"), tmp_path, 42, 64, make_operands)
+    cells = {cell.workload.method: cell for cell in lab.cells}
+    for name in ("naive", "matmul"):
+        one, other = cells[name], cells[f"{name}_again"]
+        assert one.family == other.family
+        assert one.requirement == other.requirement
+        assert one.workload.call.func is other.workload.call.func
+        for mine, its in zip(one.workload.call.args, other.workload.call.args, strict=True):
+            assert mine is its
+        assert one.workload.call.keywords["out"] is other.workload.call.keywords["out"]
 
 
 def test_the_lookup_is_76800_flop_and_the_projection_39_million():

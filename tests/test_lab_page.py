@@ -61,6 +61,44 @@ def test_an_unfinished_run_and_a_quick_one_say_so():
     assert "unfinished" not in page(made_up.results())
 
 
+def test_a_noisy_run_says_so_at_the_top_and_withholds_what_rests_on_disturbed_repetitions():
+    results = made_up.results()
+    results.noise.noisy, results.noise.because = True, ["9 of 12 repetitions were preempted"]
+    results.speedup.withheld = "matmul at N=1024 did not have its core to itself"
+    text = page(results)
+    assert text.index("**This run is noisy**") < text.index("| N |")
+    assert "9 of 12 repetitions were preempted" in text
+    assert "This run does not say, as matmul at N=1024 did not have its core to itself." in text
+    front = explain.render_front_page(results, made_up.manifest())
+    assert "20,000" not in front
+    assert "20,000×** as fast" not in text
+
+
+def test_a_cell_that_cannot_be_true_is_named_with_its_reason_and_marked_in_the_table_and_the_figure():
+    results = made_up.results()
+    cell = results.cell("matmul", 1024)
+    cell.invalid = ["it reaches 120 % of the roof (105 % or more)"]
+    text = page(results)
+    assert "`matmul` at N = 1024 cannot be true: it reaches 120 % of the roof" in text
+    assert f"{explain.pages.flops(cell.gflops.median)} (invalid)" in text
+    drawn = json.loads(Image.open(io.BytesIO(perf_figure.draw(results))).text["Description"])
+    assert [p["invalid"] for p in drawn["curves"]["matmul"]] == [False, False, True]
+
+
+def test_a_noisy_cell_looks_unlike_a_quiet_and_an_extrapolated_one():
+    quiet, noisy = made_up.results(), made_up.results()
+    noisy.cell("matmul", 128).noisy = True
+    assert perf_figure.draw(quiet) != perf_figure.draw(noisy)
+    drawn = json.loads(Image.open(io.BytesIO(perf_figure.draw(noisy))).text["Description"])
+    assert [p["noisy"] for p in drawn["curves"]["matmul"]] == [False, True, False]
+
+
+def test_the_page_states_the_floor_below_which_it_speaks_of_no_difference():
+    results = made_up.results()
+    results.same_twice.floor = 0.0123
+    assert "below 1.2 % is spoken of here" in page(results)
+
+
 def test_a_change_in_the_record_changes_the_page(full):
     before = page(full)
     other = made_up.results(sizes="64,128,512")

@@ -1,9 +1,11 @@
 """The roof's page and its two figures, on records that are made up."""
 
 import io
+import itertools
 import json
 
 import made_up
+import msgspec
 import numpy as np
 import pytest
 import roof_figure
@@ -12,7 +14,7 @@ import staircase_figure
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
-from labkit.records import Cache
+from labkit.records import Cache, Ceiling
 
 
 def full_record():
@@ -173,6 +175,37 @@ def test_no_two_texts_of_the_figure_overlap(levels, peak, slowest, monkeypatch):
         assert all(0 <= x <= width and 0 <= y <= height for x, y in box), name
         for other, another in corners[i + 1 :]:
             assert not _overlap(box, another), (name, other)
+
+
+def test_no_two_texts_of_the_staircase_overlap_and_no_label_is_cut(monkeypatch):
+    """Two widths whose curves end in one line, as on a core that does a wide instruction in two halves."""
+    record = full_record()
+    narrow = [msgspec.structs.replace(s, lanes=16, instruction_set="AVX-512") for s in record.peak.sweep]
+    record.peak.sweep += narrow
+    drawn = []
+    monkeypatch.setattr(staircase_figure.figures, "png", lambda figure, name, data: drawn.append(figure) or b"")
+    staircase_figure.draw(record)
+    roof_figure.draw(record)
+    for figure in drawn:
+        FigureCanvasAgg(figure).draw()
+        width, height = figure.canvas.get_width_height()
+        for axes in figure.axes:
+            texts = [*axes.texts, axes.yaxis.label, axes.xaxis.label, axes.title]
+            legend = axes.get_legend()
+            texts += legend.get_texts() if legend else []
+            boxes = [text.get_window_extent() for text in texts if text.get_text()]
+            assert all(box.x0 > 0 and box.y0 > 0 and box.x1 < width and box.y1 < height for box in boxes)
+            if figure is drawn[0]:
+                assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+
+
+def test_a_core_that_needs_neither_fma_nor_the_widest_vectors_for_its_peak_is_said_to():
+    record = full_record()
+    record.ceilings = [Ceiling(name=name, gflops=made_up.rate(made_up.PEAK / 1.02)) for name in ("256-bit", "no FMA")]
+    text = render(record)
+    assert "a wider instruction in two halves" in text
+    assert "this core has units for each" in text
+    assert "two halves" not in render(full_record())
 
 
 def _corners(text):

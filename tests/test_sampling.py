@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labkit import sampling
-from labkit.sampling import Workload, aligned, calibrate, make_sentinel, take, time_calls, warm_up
+from labkit.interference import NO_INTERFERENCE, Interference
+from labkit.sampling import Repetition, Workload, aligned, calibrate, make_sentinel, take, time_calls, warm_up
 
 
 class FakeClock:
@@ -24,6 +25,9 @@ class FakeClock:
 
     def cpu(self):
         return self.used
+
+    def interference(self):
+        return NO_INTERFERENCE
 
     def workload(self, *seconds, cpu=1.0):
         """A workload whose calls last as listed, the last figure from there on."""
@@ -53,6 +57,39 @@ def test_a_repetition_is_the_wall_time_of_one_call():
 def test_cpu_over_wall_tells_a_preempted_repetition_from_a_second_thread(cpu):
     clock = FakeClock()
     assert take(clock.workload(0.01, cpu=cpu), clock, 0).cpu_over_wall == pytest.approx(cpu)
+
+
+@pytest.mark.parametrize(("cpu", "own"), [(1.0, 0.01), (0.5, 0.005), (1.9, 0.01), (1.000001, 0.01)])
+def test_time_that_was_the_process_s_own_leaves_out_what_others_took_and_adds_no_second_thread(cpu, own):
+    clock = FakeClock()
+    workload = clock.workload(0.01, cpu=cpu)
+    assert take(workload, clock, 3).own_seconds == pytest.approx(own)
+    assert workload.own_rates_by_round(1e9) == {3: pytest.approx(1 / own)}
+    assert workload.rates_by_round(1e9) == {3: pytest.approx(100.0)}
+
+
+def test_a_processor_clock_that_did_not_move_leaves_the_wall_time():
+    assert Repetition(0.01, 1, 0.0, 0).own_seconds == 0.01
+
+
+def test_what_came_between_is_counted_over_the_repetition_alone():
+    class Interrupted(FakeClock):
+        switches = 100
+
+        def interference(self):
+            return Interference(self.switches, 2 * self.switches, 0.01 * self.switches)
+
+    clock = Interrupted()
+    workload = clock.workload(0.01)
+
+    def call(inner=workload.call):
+        clock.switches += 1
+        inner()
+
+    workload.call, workload.calls = call, 3
+    assert take(workload, clock, 0).interference == Interference(3, 6, pytest.approx(0.03))
+    clock.switches += 1000  # between repetitions: nobody's
+    assert take(workload, clock, 1).interference == Interference(3, 6, pytest.approx(0.03))
 
 
 def test_a_clock_that_did_not_move_counts_as_one_tick_and_not_as_zero():

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from labkit.console import Screen
+from labkit.interference import Interference
 from labkit.sampling import Workload
 from labkit.schedule import Requirement
 from labkit.session import Cell, Session
@@ -44,6 +45,9 @@ class Run:
 
     def cpu(self):
         return self.now
+
+    def interference(self):
+        return Interference(self.calls, 2 * self.calls, 0.5 * self.calls)
 
     def _call(self, method, n, seconds, extra):
         first = [extra]
@@ -83,6 +87,16 @@ def reopened(path):
     journal = Journal(path, {"run": 1})
     journal.close()
     return journal.entries
+
+
+def test_what_disturbed_a_repetition_is_journalled_and_comes_back_on_resuming(path):
+    before = Run(path, SHORT + LONG, stop_after=600)
+    with pytest.raises(KeyboardInterrupt):
+        before.run()
+    before.journal.close()
+    taken = {key: list(w) for key, w in before.repetitions().items()}
+    assert any(r.interference.voluntary for w in taken.values() for r in w)
+    assert {key: list(w) for key, w in Run(path, SHORT + LONG).repetitions().items()} == taken
 
 
 def test_a_complete_run_gives_every_cell_its_repetitions_and_its_second(path):

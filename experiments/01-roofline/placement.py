@@ -12,7 +12,7 @@ from levels import DRAM, level_of
 from labkit import codec, machine, sampling
 from labkit.errors import LabError
 from labkit.records import Cell, MachineIdentity, Manifest, PlacedKernel, Rate, Results, Roofline
-from labkit.roof import NO_REUSE_INTENSITY, compulsory_intensity, matmul_flops, proven_intensity
+from labkit.roof import NO_REUSE_INTENSITY, compulsory_intensity, coprocessor, matmul_flops, proven_intensity
 from labkit.sampling import Workload
 
 if TYPE_CHECKING:
@@ -156,18 +156,13 @@ def with_lab(kernels: Sequence[PlacedKernel], lab: LabRecord | None, roofline: R
 # --- the check --------------------------------------------------------------------------------------
 
 
-def coprocessor(roofline: Roofline) -> bool:
-    """Whether np.matmul runs on a unit of its own: Apple's Accelerate does, and is no measure of the core's vectors."""
-    return roofline.machine.blas.lower().startswith("accelerate")
-
-
 def above_roof(roofline: Roofline) -> list[str]:
     """What stands above the limit it answers to by more than its interval: such a roof is wrong."""
     faults = [
         f"{k.name} at n = {k.n} reaches {100 * k.share:.0f} % ({100 * k.low:.0f} to {100 * k.high:.0f} %) "
         f"of the {k.roof} limit"
         for k in roofline.kernels
-        if k.low > 1 and not (k.name == "matmul" and coprocessor(roofline))
+        if k.low > 1 and not (k.name == "matmul" and coprocessor(roofline.machine.blas))
     ]
     best = roofline.peak.fp32_fma_gflops.best
     faults += [

@@ -37,7 +37,7 @@ MASK = {"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.85
 
 def draw(roofline: Roofline) -> bytes:
     """The figure as a PNG, its data in the file's metadata."""
-    figure, axes = figures.new_figure(left=0.085, right=0.81, top=0.93, bottom=0.095)
+    figure, axes = figures.new_figure(left=0.095, right=0.81, top=0.93, bottom=0.095)
     peak = roofline.peak.fp32_fma_gflops.best
     name = f"What one core of {roofline.short_name} can do, fp32"
     axes.set(xscale="log", yscale="log", xlabel="arithmetic intensity, flop a byte", ylabel="GFLOPS")

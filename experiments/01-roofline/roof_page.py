@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from levels import DRAM
-from placement import coprocessor
 from roof_figure import distance
 from saturation import SATURATED
 
@@ -31,7 +30,7 @@ def render(roofline: Roofline, manifest: Manifest) -> str:
         ridges={r.level: r for r in roofline.ridge},
         patterns=PATTERNS,
         dram=dram,
-        coprocessor=coprocessor(roofline),
+        coprocessor=roof.coprocessor(roofline.machine.blas),
         saturated=SATURATED,
         kernels=kernels,
         distance=distance,

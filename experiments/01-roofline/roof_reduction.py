@@ -130,7 +130,9 @@ def _bandwidth(streams: "dict[Key, Workload]") -> list[Bandwidth]:
 
 def _sentinel(sample: "Sample") -> SentinelPeak:
     peak, sentinel = sample.core.peak, sample.sentinel
-    ratio = statistics.ratio_of_fastest(peak.rates_by_round(peak.flops), sentinel.rates_by_round(sentinel.bytes))
+    ratio = statistics.ratio_of_fastest(
+        peak.own_rates_by_round(peak.flops), sentinel.own_rates_by_round(sentinel.bytes)
+    )
     return SentinelPeak(
         gbs=Rate.of(sentinel.rates(sentinel.bytes)),
         peak_flop_per_sentinel_byte=Bounded(value=ratio.value, low=ratio.low, high=ratio.high),

@@ -67,11 +67,11 @@ def _draw_chains(axes: Axes, roofline: Roofline) -> None:
     widths = sorted({s.lanes for s in peak.sweep}, reverse=True)
     for lanes, colour in zip(widths, WIDTH_COLOURS, strict=False):
         points = sorted((s.accumulators, s.gflops) for s in peak.sweep if s.lanes == lanes)
-        axes.plot(*zip(*points, strict=True), "o-", color=colour, ms=4, lw=1.6)
-        axes.annotate(
-            f"{32 * lanes} bits", points[-1], xytext=(0, 6), textcoords="offset points", ha="right", fontsize=FONT,
-            color=figures.ink(colour),
-        )  # fmt: skip
+        axes.plot(*zip(*points, strict=True), "o-", color=colour, ms=4, lw=1.6, label=f"{32 * lanes} bits")
+    # A legend, as the curves of two widths may end in one and the same line.
+    legend = axes.legend(loc="center right", fontsize=FONT, frameon=False, handlelength=1.2)
+    for name, colour in zip(legend.get_texts(), WIDTH_COLOURS, strict=False):
+        name.set_color(figures.ink(colour))
     best = peak.fp32_fma_gflops.best
     axes.axhline(best, color=GREY, lw=1.0, ls=(0, (4, 3)), zorder=1)
     if peak.latency_cycles:

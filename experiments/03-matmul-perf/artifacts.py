@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import roof_source
-from reduction import reduce_results
+from experiment import AGAIN
+from reduction import MeasuringMachine, reduce_results
 
 from labkit import codec, pages, provenance, store, threads
 from labkit.console import INTERRUPTED
@@ -27,6 +28,8 @@ RESULTS, MANIFEST, FIGURE, PAGE = "results.json", "manifest.json", "perf.png", "
 FRONT_PAGE, FRONT_PAGE_TARGET = "front-page.md", "../../README.md"
 # A first set must stand within 60 s of starting: it is due by then even if the first pass is not done.
 FIRST_SET_SECONDS = 45.0
+# Exit status of a run that is complete but has a cell that cannot be true.
+INVALID = 1
 # Refreshing the set may take this portion of the run.
 DRAWING_PORTION = 0.01
 
@@ -115,6 +118,8 @@ class Publisher:
                 share=(wall - calls) / wall,
                 sessions=session.sessions,
             ),
+            twins=[cell.workload for cell in e.cells if cell.workload.method.endswith(AGAIN)],
+            machine=MeasuringMachine(e.hardware.cores.logical, e.clock.resolution),
         )
         e.blas.threads = threads.effective_threads()
         config = {**e.request.as_config(), "warnings": e.warnings()}
@@ -173,7 +178,9 @@ class Publisher:
             f"the calls it had to make{roof}."
         )
         say(f"Files: {', '.join((RESULTS, FIGURE, PAGE, MANIFEST))} in {_shown(e.output)}")
-        return 0
+        for fault in impossible(results):
+            print(f"bench.py: {fault}", file=sys.stderr)
+        return INVALID if impossible(results) else 0
 
     def _fill_table(self) -> None:
         for cell in self.experiment.cells:
@@ -191,20 +198,33 @@ def _brief(gflops: float) -> str:
     return pages.flops(gflops).removesuffix("LOPS")
 
 
+def impossible(results: Results) -> list[str]:
+    """What cannot be true of the cells that were measured."""
+    return [
+        f"{cell.method} at N={cell.n} is invalid: {'; '.join(cell.invalid)}"
+        for cell in results.cells
+        if cell.invalid and not cell.extrapolated
+    ]
+
+
 def headline(results: Results) -> list[str]:
     """The answer in a line or two."""
     lines = []
-    if results.speedup:
+    if results.noise.noisy:
+        lines.append(f"This run is noisy: {'; '.join(results.noise.because)}, as seen by the sentinel.")
+    if results.speedup and results.speedup.withheld:
+        lines.append(f"The speedup is withheld, as {results.speedup.withheld}. Run it again with less beside it.")
+    elif results.speedup:
         s = results.speedup
         how = " (naive extrapolated)" if s.extrapolated else ""
         lines.append(
             f"np.matmul is {pages.significant(s.factor)} times as fast as the same loop in Python at N={s.n}{how}."
         )
     matmul = max((c for c in results.cells if c.method == "matmul"), key=lambda c: c.n, default=None)
-    if matmul:
+    if matmul and not matmul.invalid:
         lines.append(
-            f"It reaches {pages.percent(matmul.roof.share)} of this core's measured peak of "
-            f"{pages.flops(results.roof.peak_gflops)}."
+            f"np.matmul reaches {pages.percent(matmul.roof.share)} of this core's measured peak of "
+            f"{pages.flops(results.roof.peak_gflops)} at N={matmul.n}."
         )
     return lines
 

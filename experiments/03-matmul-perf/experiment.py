@@ -34,6 +34,9 @@ BASIS_N = 128
 # A product small enough to price a method before its first warm-up.
 PILOT_N, PILOT_CALLS = 32, 5
 
+# One method under two names: what their difference is, is no difference. The second name ends so.
+TWINS, AGAIN = ("naive", "matmul"), "_again"
+
 # The lab's anchor: an embedding of 600 tokens by 64, and the vocabulary projection of a batch.
 VOCABULARY, WIDTH, BATCH, TOKENS = 600, 64, 32, 16
 GATHER, ONE_HOT, PROJECTION = "gather", "one_hot", "projection"
@@ -44,7 +47,10 @@ LAB = Path(__file__).resolve().parent
 # What a measurement depends on: a change in any of these and an unfinished run starts over.
 MEASURING_CODE = (
     *(LAB / name for name in ("bench.py", "operands.py", "experiment.py")),
-    *(provenance.REPOSITORY / "labkit" / f"{name}.py" for name in ("sampling", "schedule", "session", "threads")),
+    *(
+        provenance.REPOSITORY / "labkit" / f"{name}.py"
+        for name in ("interference", "sampling", "schedule", "session", "threads")
+    ),
 )
 
 
@@ -89,6 +95,13 @@ class Request:
             for n in sizes:
                 yield method, n
 
+    def twins(self) -> Iterator[tuple[str, int]]:
+        """The methods to be timed under a second name as well, each at its smallest size."""
+        for method in TWINS:
+            sizes = [n for name, n in self.measured_cells() if name == method]
+            if sizes:
+                yield method, min(sizes)
+
     def requirement(self, method: str, n: int) -> Requirement:
         """What makes a cell measured."""
         if method in PYTHON_METHODS and n >= EXTRAPOLATED_FROM_N:
@@ -132,16 +145,18 @@ class Experiment:
 
     def _cells(self) -> Iterator[Cell]:
         operands: dict[int, tuple[Matrix, Matrix, Matrix]] = {}
-        for method, n in self.request.measured_cells():
+        named = [(method, n, method) for method, n in self.request.measured_cells()]
+        named += [(method, n, method + AGAIN) for method, n in self.request.twins()]
+        for method, n, name in named:
             if n not in operands:
                 A, B = self.make_operands(n)
                 operands[n] = (A, B, np.empty((n, n), dtype=np.float32))
             A, B, C = operands[n]
             # What is timed is the method's own body: its operands have been checked by then.
             call = partial(_bare(self.request.methods[method]), A, B, out=C)
-            workload = Workload(method, n, call, flops=matmul_flops(n))
+            workload = Workload(name, n, call, flops=matmul_flops(n))
             family = "python" if method in PYTHON_METHODS else method
-            yield Cell(workload, self.request.requirement(method, n), f"{method} at N={n}", family)
+            yield Cell(workload, self.request.requirement(method, n), f"{name} at N={n}", family)
         yield Cell(self.sentinel, Requirement(), "the sentinel", sampling.SENTINEL)
         for workload in self.embedding:
             yield Cell(
@@ -214,6 +229,7 @@ class Experiment:
             multiply = partial(method, A, B)
             # The least of a few: one call that was held up would make every size of it look dear.
             prices[name] = (PILOT_N, min(sampling.time_calls(multiply, 1, self.clock)[0] for _ in range(PILOT_CALLS)))
+            prices[name + AGAIN] = prices[name]
         return prices
 
 

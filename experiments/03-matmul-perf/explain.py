@@ -9,7 +9,7 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
 import perf_figure
 
-from labkit import codec, pages, roof
+from labkit import codec, forensics, pages, roof
 from labkit.records import Cell, Manifest, Results
 
 PAGE_TEMPLATE = HERE / "page.md.j2"
@@ -47,6 +47,8 @@ def facts(results: Results, manifest: Manifest) -> dict[str, object]:
         "cube_law": [law for law in results.cube_law if law.n >= largest],
         "extrapolated": [cell for cell in results.cells if cell.extrapolated],
         "noisy": [cell for cell in results.cells if cell.noisy and not cell.extrapolated],
+        "invalid": [cell for cell in results.cells if cell.invalid and not cell.extrapolated],
+        "words": forensics.WORDS,
         "few": [c for c in results.cells if not c.extrapolated and c.gflops.interval == "range"],
     }
 

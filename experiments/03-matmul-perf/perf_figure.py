@@ -74,8 +74,10 @@ def _draw_curve(axes: Axes, cells: list[Cell], colour: str, marker: str) -> None
         )  # fmt: skip
     axes.errorbar(n, y, yerr=errors, fmt="none", ecolor=colour, elinewidth=1.4, capsize=4, zorder=4)
     for cell in cells:
-        face = "white" if cell.extrapolated else colour
+        face = "white" if cell.extrapolated else figures.pale(colour) if cell.noisy else colour
         axes.plot(cell.n, cell.gflops.median, marker, color=colour, mfc=face, ms=7, mew=1.6, zorder=5)
+        if cell.invalid:
+            axes.plot(cell.n, cell.gflops.median, "x", color=BLACK, ms=11, mew=2.0, zorder=6)
 
 
 def _draw_roof(axes: Axes, roof: Roof, left: float, right: float) -> None:
@@ -111,8 +113,10 @@ def _explain_markers(figure: Figure, results: Results) -> None:
     words = ["bars: 95 % interval of the median, or the range"]
     if any(cell.extrapolated for cell in results.cells):
         words.append("hollow, dashed: extrapolated by the cube law")
-    if any(cell.noisy for cell in results.cells):
-        words.append("some cells noisy: see the page")
+    if any(cell.noisy and not cell.extrapolated for cell in results.cells):
+        words.append("pale: noisy, see the page")
+    if any(cell.invalid for cell in results.cells):
+        words.append("crossed out: cannot be true")
     if results.status == "partial":
         words.append("partial run")
     lines = [";  ".join(words[i : i + 2]) for i in range(0, len(words), 2)]
@@ -124,7 +128,8 @@ def embedded_data(results: Results) -> dict[str, object]:
     curves: dict[str, list[dict[str, object]]] = {}
     for cell in results.cells:
         point = {"n": cell.n, "gflops": cell.gflops.median, "low": cell.gflops.low, "high": cell.gflops.high}
-        curves.setdefault(cell.method, []).append({**point, "extrapolated": cell.extrapolated})
+        marks = {"extrapolated": cell.extrapolated, "noisy": cell.noisy, "invalid": bool(cell.invalid)}
+        curves.setdefault(cell.method, []).append({**point, **marks})
     roof = {
         "peak_gflops": results.roof.peak_gflops,
         "dram_gbs": results.roof.dram_gbs,

@@ -1,22 +1,22 @@
 """From repetitions to the record: medians, shares, extrapolations, comparisons. Pure functions."""
 
-import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import msgspec
-from experiment import BATCH, GATHER, ONE_HOT, PROJECTION, PYTHON_METHODS, TOKENS, VOCABULARY, WIDTH, Request
+from comparing import comparisons, cube_law, largest_speedup, same_twice
+from experiment import BATCH, GATHER, ONE_HOT, PROJECTION, TOKENS, VOCABULARY, WIDTH, Request
 from sanity import check_sanity
 
+from labkit import forensics, physics, statistics
 from labkit import roof as model
-from labkit import statistics
 from labkit.records import (
     Agreement,
     Bounded,
     Cell,
-    CubeLaw,
     Embedding,
     Harness,
-    MethodComparison,
+    Noise,
     Protocol,
     Rate,
     Results,
@@ -24,31 +24,38 @@ from labkit.records import (
     Roofline,
     RoofSentinel,
     Share,
-    Speedup,
 )  # fmt: skip
-from labkit.sampling import Repetition, Workload
+from labkit.sampling import Workload
 from labkit.schedule import MIN_REPETITIONS, MIN_SECONDS
 from labkit.statistics import Ratio
 
-# CPU over wall time of one thread: below, the repetition was preempted; above, a second thread ran.
-PREEMPTED_BELOW, SECOND_THREAD_ABOVE = 0.98, 1.05
-# A cell is noisy when more than a tenth of it was disturbed or its interval is wider than a fifth.
-NOISY_PORTION, NOISY_WIDTH = 0.10, 0.20
+
+@dataclass(frozen=True)
+class MeasuringMachine:
+    """What the reduction must know of the machine that measured."""
+
+    cpus: int  # that share the steal time which the system counts
+    clock_resolution: float  # s
 
 
-def reduce_cell(workload: Workload, sentinel: Workload, peak_per_byte: Bounded) -> Cell:
-    """A measured cell. Its share of the roof goes through the sentinel of the same rounds."""
+def reduce_cell(workload: Workload, sentinel: Workload, peak_per_byte: Bounded, cpus: int) -> Cell:
+    """A measured cell. Its share of the roof goes through the sentinel of the same rounds.
+
+    `cpus`: how many share the steal time that the machine counts.
+    """
+    beside = sentinel.rates_by_round(sentinel.bytes)
+    # By processor time: what a busy process beside us takes away, it takes from cell and sentinel unevenly.
     in_sentinels = statistics.ratio_of_fastest(
-        workload.rates_by_round(workload.flops), sentinel.rates_by_round(sentinel.bytes)
+        workload.own_rates_by_round(workload.flops), sentinel.own_rates_by_round(sentinel.bytes)
     )
     sentinels_a_peak = Ratio(
         1 / peak_per_byte.value, 1 / peak_per_byte.high, 1 / peak_per_byte.low, in_sentinels.pairs, "ci95"
     )
     share = statistics.multiply(in_sentinels, sentinels_a_peak)
     gflops = Rate.of(workload.rates(workload.flops))
-    notes = disturbances(workload.repetitions)
-    disturbed = sum(not PREEMPTED_BELOW <= r.cpu_over_wall <= SECOND_THREAD_ABOVE for r in workload.repetitions)
-    wide = gflops.interval == "ci95" and gflops.high - gflops.low > NOISY_WIDTH * gflops.median
+    marks = forensics.marks(workload.repetitions, cpus, beside)
+    notes = forensics.describe(marks)
+    wide = gflops.interval == "ci95" and gflops.high - gflops.low > forensics.NOISY_WIDTH * gflops.median
     if wide:
         notes.append(f"its interval is {100 * (gflops.high - gflops.low) / gflops.median:.0f} % wide")
     return Cell(
@@ -63,23 +70,17 @@ def reduce_cell(workload: Workload, sentinel: Workload, peak_per_byte: Bounded) 
         rounds=[r.round for r in workload.repetitions],
         total_seconds=workload.total_seconds,
         cpu_over_wall=[r.cpu_over_wall for r in workload.repetitions],
+        voluntary_switches=[r.interference.voluntary for r in workload.repetitions],
+        involuntary_switches=[r.interference.involuntary for r in workload.repetitions],
+        steal_seconds=[r.interference.steal_seconds for r in workload.repetitions],
+        sentinel_gbs=[beside.get(r.round) for r in workload.repetitions],
+        marks=marks,
         gflops=gflops,
         roof=Share(share=share.value, low=share.low, high=share.high),
-        noisy=wide or disturbed > NOISY_PORTION * len(workload.repetitions),
+        noisy=wide or forensics.noisy(marks),
+        invalid=[],
         notes=notes,
     )
-
-
-def disturbances(repetitions: Sequence[Repetition]) -> list[str]:
-    """What the CPU clock says of a cell's repetitions."""
-    preempted = sum(r.cpu_over_wall < PREEMPTED_BELOW for r in repetitions)
-    threaded = sum(r.cpu_over_wall > SECOND_THREAD_ABOVE for r in repetitions)
-    notes = []
-    if preempted:
-        notes.append(f"{preempted} of {len(repetitions)} repetitions were preempted")
-    if threaded:
-        notes.append(f"{threaded} of {len(repetitions)} repetitions had a second thread")
-    return notes
 
 
 def extrapolate(base: Cell, n: int) -> Cell:
@@ -97,6 +98,11 @@ def extrapolate(base: Cell, n: int) -> Cell:
         rounds=[],
         total_seconds=0.0,
         cpu_over_wall=[],
+        voluntary_switches=[],
+        involuntary_switches=[],
+        steal_seconds=[],
+        sentinel_gbs=[],
+        marks=[],
         notes=[f"extrapolated from N={base.n} by the cube law"],
     )
 
@@ -114,75 +120,20 @@ def complete_cells(measured: Sequence[Cell], request: Request) -> list[Cell]:
     return sorted(cells, key=lambda cell: (order.index(cell.method), cell.n))
 
 
-def seconds_of(cell: Cell) -> float:
-    """The median time of a call, or what the cube law makes of it."""
-    return cell.flops / cell.gflops.median / 1e9
+def reduce_noise(sentinel: Workload, cpus: int) -> Noise:
+    """Whether the run was disturbed, by the sentinel that stands in every round of it."""
+    marks = forensics.marks(sentinel.repetitions, cpus, sentinel.rates_by_round(sentinel.bytes))
+    counts = {mark: marks.count(mark) for mark in forensics.WORDS if mark in marks}
+    noisy = forensics.noisy(marks)
+    return Noise(noisy=noisy, visits=len(marks), marks=counts, because=forensics.describe(marks) if noisy else [])
 
 
-def speedup(naive: Cell | None, matmul: Cell | None) -> Speedup | None:
-    """np.matmul over naive at one size. Its interval is the quotient of theirs, so a cautious one."""
-    if naive is None or matmul is None:
-        return None
-    return Speedup(
-        n=naive.n,
-        factor=matmul.gflops.median / naive.gflops.median,
-        low=matmul.gflops.low / naive.gflops.high,
-        high=matmul.gflops.high / naive.gflops.low,
-        extrapolated=naive.extrapolated or matmul.extrapolated,
-        naive_seconds=seconds_of(naive),
-        matmul_seconds=seconds_of(matmul),
-    )
-
-
-def largest_speedup(cells: Sequence[Cell], sizes: Sequence[int], measured_only: bool) -> Speedup | None:
-    """The speedup at the largest size that has both methods."""
-    for n in sorted(sizes, reverse=True):
-        here = {c.method: c for c in cells if c.n == n and not (measured_only and c.extrapolated)}
-        found = speedup(here.get("naive"), here.get("matmul"))
-        if found:
-            return found
-    return None
-
-
-def compare(a: Cell, b: Cell) -> MethodComparison | None:
-    """How many times as fast a is as b, from repetitions that were taken in the same round."""
-    of_a, of_b = (dict(zip(c.rounds, c.seconds_per_call, strict=True)) for c in (a, b))
-    common = sorted(of_a.keys() & of_b.keys())
-    if not common:
-        return None
-    ratio = statistics.paired_ratio([of_b[r] for r in common], [of_a[r] for r in common])
-    return MethodComparison(
-        method=a.method, other=b.method, n=a.n, ratio=ratio.value, low=ratio.low, high=ratio.high,
-        pairs=ratio.pairs, interval=ratio.interval, verdict=statistics.verdict(ratio),
-    )  # fmt: skip
-
-
-def comparisons(cells: Sequence[Cell]) -> list[MethodComparison]:
-    """Each blocked variant against naive, wherever both were measured."""
-    naive = {cell.n: cell for cell in cells if cell.method == "naive"}
-    others = [cell for cell in cells if cell.method in PYTHON_METHODS and cell.method != "naive" and cell.n in naive]
-    found = [compare(cell, naive[cell.n]) for cell in others]
-    return [comparison for comparison in found if comparison]
-
-
-def cube_law(cells: Sequence[Cell]) -> list[CubeLaw]:
-    """How far the cube law was off, from each measured size to the next larger one of a Python method."""
-    found = []
-    for method in PYTHON_METHODS:
-        own = sorted((c for c in cells if c.method == method and not c.extrapolated), key=lambda c: c.n)
-        for base, cell in itertools.pairwise(own):
-            predicted = seconds_of(base) * (cell.n / base.n) ** 3
-            found.append(
-                CubeLaw(
-                    method=method,
-                    n=cell.n,
-                    predicted_from=base.n,
-                    predicted_seconds=predicted,
-                    measured_seconds=seconds_of(cell),
-                    ratio=seconds_of(cell) / predicted,
-                )
-            )
-    return found
+def mark_impossible(cells: Sequence[Cell], roofline: Roofline, resolution: float) -> None:
+    """Write into each cell why it cannot be true, if it cannot."""
+    peak, apart = roofline.peak.fp32_fma_gflops.best, model.coprocessor(roofline.machine.blas)
+    found = physics.violations(cells, peak, resolution, apart)
+    for cell in cells:
+        cell.invalid = found.get((cell.method, cell.n), [])
 
 
 def reduce_embedding(workloads: Sequence[Workload]) -> Embedding | None:
@@ -227,11 +178,14 @@ def reduce_results(
     embedding: Sequence[Workload],
     complete: bool,
     harness: Harness,
+    twins: Sequence[Workload],
+    machine: MeasuringMachine,
 ) -> Results:
     """The whole record. Cells of which nothing is known yet are left out, and the status is partial."""
     peak_per_byte = roofline.sentinel.peak_flop_per_sentinel_byte
-    measured = [reduce_cell(w, sentinel, peak_per_byte) for w in workloads if w.repetitions]
-    cells = complete_cells(measured, request)
+    measured = [reduce_cell(w, sentinel, peak_per_byte, machine.cpus) for w in workloads if w.repetitions]
+    mark_impossible(measured, roofline, machine.clock_resolution)
+    cells, twice = complete_cells(measured, request), same_twice(twins, workloads)
     return Results(
         schema="matmul-perf/1",
         status="complete" if complete else "partial",
@@ -240,6 +194,7 @@ def reduce_results(
             seed=protocol["seed"], dtype="float32", sizes=list(request.sizes), methods=list(request.methods),
             block_size=protocol["block_size"], warmup_calls=1, min_repetitions=MIN_REPETITIONS,
             min_seconds=MIN_SECONDS, measure_all=request.measure_all, quick=request.quick,
+            clock_resolution_seconds=machine.clock_resolution,
         ),
         agreement=agreement,
         cells=cells,
@@ -247,7 +202,9 @@ def reduce_results(
         sanity=check_sanity(cells),
         speedup=largest_speedup(cells, request.sizes, measured_only=False),
         speedup_measured=largest_speedup(cells, request.sizes, measured_only=True),
-        comparisons=comparisons(cells),
+        noise=reduce_noise(sentinel, machine.cpus),
+        same_twice=twice,
+        comparisons=comparisons(cells, twice.floor),
         cube_law=cube_law(cells),
         embedding=reduce_embedding(embedding),
         harness=harness,
