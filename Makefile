@@ -5,13 +5,15 @@ LAB    := experiments/03-matmul-perf/bench.py
 ROOF   := experiments/01-roofline/roofline.py
 REPEAT := experiments/03-matmul-perf/repeat.py
 
-# One thread, set before anything starts, as the lab asks.
+# One thread, set before anything starts, as the lab asks. The doctor is to see the user's own settings.
+ifeq ($(filter doctor,$(MAKECMDGOALS)),)
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export VECLIB_MAXIMUM_THREADS := 1
+endif
 
-.PHONY: help bench quick roofline repeat redraw test lint clean
+.PHONY: help bench quick roofline repeat redraw doctor test mutants lint clean
 
 help:
 	@echo 'make bench     measure the lab in full (a first complete set in a minute, all of it in ten or more)'
@@ -19,7 +21,9 @@ help:
 	@echo 'make roofline  measure what one core of this machine can do'
 	@echo 'make repeat    run the quick protocol again and again: what moves, what stays'
 	@echo 'make redraw    draw the figures and render the pages again, from the records'
+	@echo 'make doctor    is the NumPy here healthy? its BLAS, its threads, its speed, in under 20 s'
 	@echo 'make test      run the tests'
+	@echo 'make mutants   put bugs into a copy of the code, one at a time, and see each caught by a test'
 	@echo 'make lint      check style and types'
 	@echo 'make clean     remove the environment, caches and what resuming needs'
 
@@ -40,8 +44,14 @@ redraw: .venv/run
 	@$(VENV) $(LAB) --redraw
 	@$(VENV) $(REPEAT) --redraw
 
+doctor: .venv/run
+	@$(VENV) -m labkit doctor $(ARGS)
+
 test: .venv/dev
 	@$(VENV) -m pytest $(ARGS)
+
+mutants: .venv/dev
+	@$(VENV) tests/mutants/inject.py $(ARGS)
 
 lint: .venv/dev
 	@$(VENV) -m ruff check .

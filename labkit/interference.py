@@ -5,13 +5,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from labkit.system import ROOT, whole
+from labkit.system import ROOT, cpu_ticks
 
 # On a machine of many cores the kernel takes long to make /proc/stat: a visit of 10 ms need not pay for it each time.
 STEAL_EVERY_SECONDS = 0.1
 # The first line of /proc/stat fits into it with ease; the rest of that file is not wanted.
 _FIRST_LINE_BYTES = 256
-_STEAL_FIELD = 8  # cpu user nice system idle iowait irq softirq steal ...
 
 
 @dataclass(frozen=True)
@@ -65,11 +64,10 @@ class SystemInterference:
         if self._stat is None:
             return None
         try:
-            line = os.pread(self._stat, _FIRST_LINE_BYTES, 0).split(b"\n")[0].split()
+            ticks = cpu_ticks(os.pread(self._stat, _FIRST_LINE_BYTES, 0).decode("ascii", "replace"))
         except (OSError, AttributeError):  # the latter on Windows
             return None
-        ticks = whole(line[_STEAL_FIELD].decode("ascii", "replace")) if len(line) > _STEAL_FIELD else None
-        return ticks / os.sysconf("SC_CLK_TCK") if ticks is not None else None
+        return ticks[-1] / os.sysconf("SC_CLK_TCK") if ticks else None
 
     def __del__(self) -> None:
         if getattr(self, "_stat", None) is not None:

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-import psutil
-
 from labkit.system import ROOT, number, text, whole
 
 CGROUPS = "sys/fs/cgroup"
@@ -34,11 +32,15 @@ def require_address_space(name: str, say: TextIO, own: Sequence[Allowance] | Non
 
 def memory_limit(root: Path = ROOT, own: Sequence[Allowance] | None = None) -> int:
     """Bytes that this process may use: the machine's memory, or a limit where that is less."""
+    import psutil
+
     return min([int(psutil.virtual_memory().total), *(a.limit for a in _allowances(root, own))])
 
 
 def memory_available(root: Path = ROOT, own: Sequence[Allowance] | None = None) -> int:
     """Bytes of `memory_limit` that can still be had: free on the machine, and within every limit."""
+    import psutil
+
     left = (a.limit - a.used for a in _allowances(root, own))
     return max(0, min([int(psutil.virtual_memory().available), *left]))
 
@@ -84,6 +86,8 @@ def process_allowances() -> list[Allowance]:
         import resource
     except ImportError:  # Windows has no such limits
         return []
+    import psutil  # here and not above: the doctor asks for the quota where psutil need not be
+
     memory = psutil.Process().memory_info()
     kinds = ((resource.RLIMIT_AS, memory.vms), (resource.RLIMIT_DATA, getattr(memory, "data", memory.rss)))
     soft = ((resource.getrlimit(kind)[0], used) for kind, used in kinds)

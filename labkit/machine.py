@@ -16,6 +16,7 @@ from labkit.caches import caches, caches_and_why
 from labkit.clocks import governor, nominal_ghz
 from labkit.cpus import allowed_cpus, cpu_name, fastest_cpus, several_kinds, stay_on_fastest, virtualized
 from labkit.limits import cpu_quota, memory_available, memory_limit
+from labkit.power import power
 from labkit.records import Blas, Cores, Hardware, MachineIdentity
 from labkit.system import ROOT, Sysctl
 
@@ -79,17 +80,6 @@ def _archspec() -> tuple[str | None, frozenset[str]]:
 
     host = archspec.cpu.host()
     return host.name, frozenset(host.features)
-
-
-def power(root: Path = ROOT) -> tuple[str | None, str | None]:
-    """("AC" or "battery", why it is not known)."""
-    try:
-        battery = psutil.sensors_battery() if root == ROOT else None
-    except (AttributeError, OSError, RuntimeError):
-        battery = None
-    if battery is None:
-        return None, "no battery is reported (a desktop, a server or a virtual machine)"
-    return ("AC" if battery.power_plugged else "battery"), None
 
 
 def blas() -> Blas:

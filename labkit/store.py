@@ -20,6 +20,7 @@ STATE = ".state"
 _INDEX = "index.json"  # its presence says that a staged set is whole
 # Written and removed at the start: a full or read-only disk is found before anything is measured.
 SPARE_BYTES = 4 << 20
+_SPARE = ".spare."
 
 
 def state_folder(output: Path) -> Path:
@@ -35,17 +36,26 @@ def state_folder(output: Path) -> Path:
 def check_writable(output: Path, *others: Path) -> None:
     """A LabError now, rather than after the measurement, if the output or another folder cannot be written."""
     for folder, size in ((state_folder(output), SPARE_BYTES), (output, 0), *((other, 0) for other in others)):
-        try:
-            with tempfile.NamedTemporaryFile(dir=folder, prefix=".spare.") as spare:
+        with _refusals_said_as(f"write into {_named(folder)}"):
+            for left_by_a_kill in folder.glob(f"{_SPARE}*"):
+                left_by_a_kill.unlink(missing_ok=True)
+            with tempfile.NamedTemporaryFile(dir=folder, prefix=_SPARE) as spare:
                 spare.write(bytes(size))
                 spare.flush()
-        except OSError as error:
-            raise os_error(f"write into {_named(folder)}", error) from None
 
 
 def _named(folder: Path) -> str:
     """A folder by its name alone: records and messages hold no absolute path."""
     return folder.resolve().name
+
+
+@contextlib.contextmanager
+def _refusals_said_as(action: str) -> Iterator[None]:
+    """What the operating system refuses in here is a LabError: one line that says what could not be done."""
+    try:
+        yield
+    except OSError as error:
+        raise os_error(action, error) from None
 
 
 @contextlib.contextmanager
@@ -110,7 +120,8 @@ def publish(stage: Path, output: Path, targets: Mapping[str, str]) -> None:
     An index is written first, so that a stop between two of the renames is mended by `settle`.
     """
     for name in targets:
-        _sync(stage / name)
+        with _refusals_said_as(f"write {name}"):
+            _sync(stage / name)
     write_atomically(stage / _INDEX, msgspec.json.encode(dict(targets)))
     _put_in_place(stage, output)
 
@@ -118,21 +129,27 @@ def publish(stage: Path, output: Path, targets: Mapping[str, str]) -> None:
 def settle(output: Path) -> None:
     """Finish a set whose putting in place was cut short, and remove what was left half made."""
     state = output / STATE
-    for stage in sorted(state.glob("stage-*")):
+    with _refusals_said_as(f"read {_named(output)}/{STATE}"):
+        stages = sorted(state.glob("stage-*"))
+    for stage in stages:
         if (stage / _INDEX).exists():
             _put_in_place(stage, output)
         shutil.rmtree(stage, ignore_errors=True)
 
 
 def _put_in_place(stage: Path, output: Path) -> None:
-    targets = msgspec.json.decode((stage / _INDEX).read_bytes(), type=dict[str, str])
-    for name, target in targets.items():
-        if (stage / name).exists():
-            try:
-                os.replace(stage / name, output / target)
-            except OSError as error:
-                raise os_error(f"write {target}", error) from None
-    (stage / _INDEX).unlink(missing_ok=True)
+    index = f"{STATE}/{stage.name}/{_INDEX}"
+    try:
+        with _refusals_said_as(f"read {index}"):
+            targets = msgspec.json.decode((stage / _INDEX).read_bytes(), type=dict[str, str])
+        for name, target in targets.items():
+            if (stage / name).is_file():
+                with _refusals_said_as(f"write {target}"):
+                    os.replace(stage / name, output / target)
+    except (ValueError, RecursionError):  # no JSON, no text, no file name
+        raise LabError(f"{index} is damaged: delete {STATE}/{stage.name} and give the same command again") from None
+    with _refusals_said_as(f"remove {index}"):
+        (stage / _INDEX).unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:
@@ -183,14 +200,23 @@ class Journal:
         if len(whole) < len(raw):
             with open(self.path, "r+b") as file:
                 file.truncate(len(whole))
-        lines = []
+        lines: list[dict[str, object]] = []
+        finished: dict[tuple[object, ...], dict[str, object]] = {}
         for number, line in enumerate(whole.splitlines(), 1):
             try:
-                lines.append(msgspec.json.decode(line, type=dict[str, object]))
-            except msgspec.DecodeError:
+                entry = msgspec.json.decode(line, type=dict[str, object])
+                # A cell is visited once a round at most: a line that says so again was copied, not measured.
+                if "round" in entry:
+                    visit = tuple(entry.get(name) for name in ("kind", "method", "n", "round"))
+                    if finished.setdefault(visit, entry) != entry:
+                        raise ValueError("two repetitions of a cell in one round")
+                    if finished[visit] is not entry:
+                        continue
+            except (ValueError, TypeError, RecursionError):
                 raise LabError(
                     f"{STATE}/{self.path.name} is damaged at line {number}: start over with --fresh"
                 ) from None
+            lines.append(entry)
         return lines
 
     def write(self, entries: list[dict[str, object]]) -> None:

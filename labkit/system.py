@@ -70,3 +70,17 @@ def _ask_sysctl(name: str) -> str | None:
     except OSError:
         return None
     return said.stdout.strip() or None if said.returncode == 0 else None
+
+
+_STAT_FIELDS = 8  # user nice system idle iowait irq softirq steal: what all systems that count steal have
+
+
+def cpu_ticks(stat: str) -> list[int] | None:
+    """What /proc/stat counts of all CPUs together, in ticks: user nice system idle iowait irq softirq steal.
+
+    None where it is not counted.
+    """
+    fields = stat.partition("\n")[0].split()
+    ticks = [whole(field) for field in fields[1 : 1 + _STAT_FIELDS]]
+    known = [tick for tick in ticks if tick is not None]
+    return known if fields[:1] == ["cpu"] and len(known) == _STAT_FIELDS else None

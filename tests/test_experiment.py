@@ -1,10 +1,15 @@
 """What the command line asks for, and what it makes of the cells."""
 
+import dataclasses
+
 import experiment
+import explain
+import made_up
 import pytest
 from bench import METHODS, OPTIONAL_METHODS, make_operands
 from experiment import Request, make_embedding
 
+from labkit.doctor import health, vitals
 from labkit.errors import LabError
 
 KNOWN = {**METHODS, **OPTIONAL_METHODS}
@@ -82,3 +87,35 @@ def test_the_lookup_is_76800_flop_and_the_projection_39_million():
 def test_the_gather_and_the_one_hot_product_fetch_the_same_row():
     gather, one_hot, _ = make_embedding(42)
     assert (gather.call() == one_hot.call().copy()).all()
+
+
+def test_a_governor_or_a_battery_that_the_lab_does_not_ask_for_is_said_at_the_top_and_kept_for_the_page(monkeypatch):
+    seen = vitals.look(health.Blas("openblas"))
+    monkeypatch.setattr(
+        experiment.vitals,
+        "look",
+        lambda blas: dataclasses.replace(seen, governor=("powersave", None), power=("battery", None)),
+    )
+    found = experiment.preflight(made_up.manifest().blas)
+    assert len(found) == 2
+    assert "powersave" in found[0]
+    assert "governor performance" in found[0]  # the command that mends it
+    assert "battery" in found[1]
+    manifest = made_up.manifest()
+    manifest.config["warnings"] = found
+    page = explain.render_page(made_up.results(), manifest)
+    assert page.index(found[0]) < page.index("| N |")
+
+
+def test_a_stray_core_type_is_said_before_anything_is_measured(monkeypatch):
+    seen = vitals.look(health.Blas("openblas"))
+    stray = dataclasses.replace(
+        seen,
+        blas=health.Blas("openblas", "0.3", "Prescott", 1),
+        environment={"OPENBLAS_CORETYPE": "Prescott"},
+        flags=frozenset({"sse2", "avx", "avx2", "fma"}),
+    )
+    monkeypatch.setattr(experiment.vitals, "look", lambda blas: stray)
+    [warning] = experiment.preflight(made_up.manifest().blas)
+    assert "OPENBLAS_CORETYPE=Prescott is set" in warning
+    assert "unset OPENBLAS_CORETYPE" in warning

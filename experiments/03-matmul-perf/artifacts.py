@@ -122,7 +122,7 @@ class Publisher:
             machine=MeasuringMachine(e.hardware.cores.logical, e.clock.resolution),
         )
         e.blas.threads = threads.effective_threads()
-        config = {**e.request.as_config(), "warnings": e.warnings()}
+        config = {**e.request.as_config(), "warnings": e.warnings}
         manifest = provenance.manifest("03-matmul-perf", e.seed, config, e.hardware, e.blas, e.git)
         publish(e.output, results, manifest)
         for cell in results.cells:

@@ -16,8 +16,9 @@ from operands import Matrix, Method
 
 from labkit import machine, provenance, sampling, store
 from labkit.console import Screen
+from labkit.doctor import health, vitals
 from labkit.errors import LabError
-from labkit.records import Agreement, Roofline
+from labkit.records import Agreement, Blas, Roofline
 from labkit.roof import matmul_flops
 from labkit.sampling import SystemClock, Workload
 from labkit.schedule import MIN_REPETITIONS, MIN_SECONDS, Requirement
@@ -140,8 +141,9 @@ class Experiment:
         self.embedding = make_embedding(self.seed)
         self.cells = list(self._cells())
         self.session: Session | None = None
-        for warning in self.warnings():
-            self.screen.say(f"Note: {warning}")
+        self.warnings = preflight(self.blas)
+        for warning in self.warnings:
+            self.screen.say(f"Warning: {warning}")
 
     def _cells(self) -> Iterator[Cell]:
         operands: dict[int, tuple[Matrix, Matrix, Matrix]] = {}
@@ -166,15 +168,6 @@ class Experiment:
                 "embedding",
                 EMBEDDING_VISIT_SECONDS,
             )
-
-    def warnings(self) -> list[str]:
-        """Where this machine departs from the lab's protocol."""
-        found = []
-        if self.hardware.governor not in (None, "performance"):
-            found.append(f"the clock governor is {self.hardware.governor}; the lab asks for performance")
-        if self.hardware.power == "battery":
-            found.append("the machine runs on battery; the lab asks for AC power")
-        return found
 
     def find_roof(self) -> None:
         """The roof of this machine: from its record, or measured now."""
@@ -231,6 +224,12 @@ class Experiment:
             prices[name] = (PILOT_N, min(sampling.time_calls(multiply, 1, self.clock)[0] for _ in range(PILOT_CALLS)))
             prices[name + AGAIN] = prices[name]
         return prices
+
+
+def preflight(library: Blas) -> list[str]:
+    """Where machine or NumPy depart from what the lab asks for, by the doctor's own checks; nothing is timed."""
+    facts = vitals.look(health.Blas(library.library, library.version, library.kernel, library.threads))
+    return [f"{finding.seen}; {finding.mend}" for finding in health.preflight(facts)]
 
 
 def _bare(method: Method) -> Method:
