@@ -24,9 +24,14 @@ def encode(record: Record) -> bytes:
     return _on_one_line(msgspec.json.format(raw, indent=1)) + b"\n"
 
 
+# A number, null, or the few words of a mark.
+_ENTRY = rb'(?:[-+\d.eE]+|null|"[a-z ]*")'
+_ARRAY = re.compile(rb"\[\n\s*(" + _ENTRY + rb"(?:,\n\s*" + _ENTRY + rb")*)\n\s*\]")
+
+
 def _on_one_line(text: bytes) -> bytes:
-    """Arrays of numbers on one line each: a record is read by people too."""
-    return re.sub(rb"\[\n\s*([-+\d.eE,\s]+?)\n\s*\]", lambda m: b"[" + b" ".join(m[1].split()) + b"]", text)
+    """Arrays of numbers or of marks on one line each: a record is read by people too."""
+    return _ARRAY.sub(lambda m: b"[" + re.sub(rb",\n\s*", b", ", m[1]) + b"]", text)
 
 
 def decode(raw: bytes, kind: type[T], name: str) -> T:
@@ -40,13 +45,24 @@ def decode(raw: bytes, kind: type[T], name: str) -> T:
     return record
 
 
-def read(path: Path, kind: type[T]) -> T:
-    """The record in a file; a LabError if it is not there, cannot be read or is not valid."""
+def read(path: Path, kind: type[T], mend: str = "") -> T:
+    """The record in a file; a LabError, with what mends it, if it is not there, cannot be read or is not valid."""
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise os_error(f"read {path.name}", error) from None
-    return decode(raw, kind, path.name)
+        raise LabError(_with_mend(str(os_error(f"read {path.name}", error)), mend)) from None
+    try:
+        return decode(raw, kind, path.name)
+    except LabError as error:
+        raise LabError(_with_mend(str(error), mend)) from None
+
+
+# What mends a record that should have been drawn again.
+MEASURE_AGAIN = "measure again, or bring it back from git"
+
+
+def _with_mend(complaint: str, mend: str) -> str:
+    return f"{complaint}; {mend}" if mend else complaint
 
 
 def _check(record: Record) -> None:

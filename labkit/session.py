@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import msgspec
 import numpy as np
 
 from labkit import schedule
 from labkit.console import Screen
+from labkit.entries import Entry, Started, Taken, WarmedUp
 from labkit.errors import LabError
 from labkit.interference import Interference
 from labkit.sampling import SENTINEL, VISIT_SECONDS, Clock, Repetition, Workload, calibrate, take, warm_up
@@ -98,7 +100,7 @@ class Session:
         self._restore(journal.entries)
         self.pilots = pilots
         self._estimate()
-        self._record("session", started, roof_seconds=roof_seconds)
+        self._record(Started(at=0.0, roof_seconds=roof_seconds))
 
     # --- what is known ---
 
@@ -131,35 +133,38 @@ class Session:
     # --- the journal ---
 
     def _restore(self, entries: Iterable[Mapping[str, Any]]) -> None:
-        try:
-            self._restore_whole(entries)
-        except KeyError as error:
-            raise LabError(f"the journal of the unfinished run lacks {error}: start over with --fresh") from None
-
-    def _restore_whole(self, entries: Iterable[Mapping[str, Any]]) -> None:
         last = 0.0
-        for entry in entries:
-            if entry["kind"] == "session":
+        for number, raw in enumerate(entries, 2):  # line 1 is the header
+            try:
+                entry = msgspec.convert(raw, Entry)
+            except msgspec.ValidationError as error:
+                raise LabError(
+                    f"{self.journal.path.name} is damaged at line {number} ({error}): start over with --fresh"
+                ) from None
+            if isinstance(entry, Started):
                 self.sessions += 1
-                self.roof_seconds += entry["roof_seconds"]
+                self.roof_seconds += entry.roof_seconds
                 self.earlier_seconds += last
-            last = float(entry["at"])
-            if entry["kind"] == "warm-up":
-                self.warm_up_seconds += entry["seconds"]
-            if entry["kind"] == "repetition":
-                self.round = max(self.round, entry["round"] + 1)
-                cell = self.cells.get((entry["method"], entry["n"]))
+            last = entry.at
+            if isinstance(entry, WarmedUp):
+                self.warm_up_seconds += entry.seconds
+            if isinstance(entry, Taken):
+                self.round = max(self.round, entry.round + 1)
+                cell = self.cells.get((entry.method, entry.n))
                 if cell:
-                    came_between = Interference(entry["voluntary"], entry["involuntary"], entry["steal_seconds"])
-                    repetition = Repetition(
-                        entry["seconds"], entry["calls"], entry["cpu_over_wall"], entry["round"], came_between
-                    )
+                    came_between = Interference(entry.voluntary, entry.involuntary, entry.steal_seconds)
+                    repetition = Repetition(entry.seconds, entry.calls, entry.cpu_over_wall, entry.round, came_between)
                     cell.workload.repetitions.append(repetition)
                     cell.workload.estimate = repetition.seconds
         self.earlier_seconds += last
 
-    def _record(self, kind: str, now: float, **facts: object) -> None:
-        self.journal.write([{"kind": kind, "at": now - self.started, **facts}])
+    def _record(self, entry: Entry) -> None:
+        self.journal.write([msgspec.to_builtins(entry)])
+
+    @property
+    def _at(self) -> float:
+        """Wall time of this session so far, s."""
+        return self.clock.wall() - self.started
 
     # --- measuring ---
 
@@ -225,7 +230,7 @@ class Session:
         expected_short = cell.short
         seconds = warm_up(cell.workload, self.clock)
         self.warm_up_seconds += seconds
-        self._record("warm-up", self.clock.wall(), method=cell.workload.method, n=cell.workload.n, seconds=seconds)
+        self._record(WarmedUp(at=self._at, method=cell.workload.method, n=cell.workload.n, seconds=seconds))
         cell.warm = True
         if expected_short or seconds < NOTICEABLE_SECONDS:
             # Long or short, it is read again: one warm-up, slow or stalled as first calls are, does not decide.
@@ -263,19 +268,14 @@ class Session:
     def _take(self, cell: Cell) -> None:
         r = take(cell.workload, self.clock, self.round)
         w = cell.workload
+        between = r.interference
         self._record(
-            "repetition",
-            self.clock.wall(),
-            method=w.method,
-            n=w.n,
-            round=r.round,
-            calls=r.calls,
-            seconds=r.seconds,
-            cpu_over_wall=r.cpu_over_wall,
-            voluntary=r.interference.voluntary,
-            involuntary=r.interference.involuntary,
-            steal_seconds=r.interference.steal_seconds,
-        )
+            Taken(
+                at=self._at, method=w.method, n=w.n, round=r.round, calls=r.calls, seconds=r.seconds,
+                cpu_over_wall=r.cpu_over_wall, voluntary=between.voluntary, involuntary=between.involuntary,
+                steal_seconds=between.steal_seconds,
+            )
+        )  # fmt: skip
 
     def _announce(self, cell: Cell, what: str = "") -> None:
         if cell.call_seconds > NOTICEABLE_SECONDS:

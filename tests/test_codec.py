@@ -22,14 +22,17 @@ def cell(**changed):
         "method": "naive", "n": 10, "flops": 2000, "extrapolated": False, "extrapolated_from": None,
         "extrapolated_seconds": None, "calls_per_repetition": 3, "seconds_per_call": [1e-6, 5e-7, 2e-6],
         "rounds": [0, 1, 2], "total_seconds": 1.05e-5, "cpu_over_wall": [1.0, 1.0, 0.9], "gflops": dict(RATE),
-        "roof": {"share": 0.5, "low": 0.4, "high": 0.6}, "noisy": False, "notes": [], **changed,
+        "voluntary_switches": [0, 0, 1], "involuntary_switches": [0, 2, 0], "steal_seconds": [None, 0.0, 0.1],
+        "sentinel_gbs": [50.0, 51.0, None], "marks": [None, None, "preempted"],
+        "roof": {"share": 0.5, "low": 0.4, "high": 0.6}, "noisy": False, "invalid": [], "notes": [], **changed,
     }  # fmt: skip
 
 
 def extrapolated(**changed):
     return cell(
         extrapolated=True, extrapolated_from=5, extrapolated_seconds=1e-6, seconds_per_call=[], rounds=[],
-        cpu_over_wall=[], calls_per_repetition=0, total_seconds=0.0, **changed,
+        cpu_over_wall=[], voluntary_switches=[], involuntary_switches=[], steal_seconds=[], sentinel_gbs=[], marks=[],
+        calls_per_repetition=0, total_seconds=0.0, **changed,
     )  # fmt: skip
 
 
@@ -39,6 +42,7 @@ def results(*cells, **changed):
         "protocol": {
             "seed": 42, "dtype": "float32", "sizes": [10], "methods": ["naive"], "block_size": 64, "warmup_calls": 1,
             "min_repetitions": 6, "min_seconds": 1.0, "measure_all": False, "quick": False,
+            "clock_resolution_seconds": 1e-9,
         },
         "agreement": {"n": 64, "rtol": 1e-5, "atol": 1e-6, "integer_shapes": [[3, 5, 7]], "methods": {}, "worst": None},
         "cells": list(cells),
@@ -47,6 +51,8 @@ def results(*cells, **changed):
             "statistic": "90th percentile",
             "sentinel": {"gbs": RATE, "peak_flop_per_sentinel_byte": {"value": 2.0, "low": 1.9, "high": 2.1}},
         },
+        "noise": {"noisy": False, "visits": 12, "marks": {"preempted": 1}, "because": []},
+        "same_twice": {"pairs": [], "floor": 0.0},
         "sanity": [], "speedup": None, "speedup_measured": None, "comparisons": [], "cube_law": [], "embedding": None,
         "harness": {"wall_seconds": 1.0, "call_seconds": 0.9, "roof_seconds": 0.0, "share": 0.1, "sessions": 1},
         **changed,
@@ -116,11 +122,24 @@ def test_arrays_of_numbers_stand_on_one_line_each_and_keep_every_bit(seconds):
     rate = {**RATE, "best": best}
     n = len(seconds)
     record = decode(
-        results(cell(seconds_per_call=seconds, rounds=list(range(n)), cpu_over_wall=[1.0] * n, gflops=rate))
+        results(
+            cell(
+                seconds_per_call=seconds,
+                rounds=list(range(n)),
+                cpu_over_wall=[1.0] * n,
+                gflops=rate,
+                voluntary_switches=[0] * n,
+                involuntary_switches=[0] * n,
+                steal_seconds=[None] * n,
+                sentinel_gbs=[50.0] * n,
+                marks=[*["second thread"] * (n - 1), None],
+            )
+        )  # fmt: skip
     )
     raw = codec.encode(record)
-    (line,) = [line for line in raw.splitlines() if b'"seconds_per_call"' in line]
-    assert line.count(b",") == n  # between the figures, and one after the array
+    for name in (b"seconds_per_call", b"steal_seconds", b"marks"):
+        (line,) = [line for line in raw.splitlines() if b'"%s": [' % name in line]
+        assert line.count(b",") == n  # between the figures, and one after the array
     assert codec.decode(raw, Results, "x.json").cells[0].seconds_per_call == seconds
 
 
@@ -133,6 +152,8 @@ FALSE_CELLS = {
     "a negative time": (cell(seconds_per_call=[1e-6, -5e-7, 2e-6]), "not positive"),
     "fewer rounds than repetitions": (cell(rounds=[0, 1]), "differ in number"),
     "fewer CPU times than repetitions": (cell(cpu_over_wall=[1.0]), "differ in number"),
+    "fewer marks than repetitions": (cell(marks=[None]), "differ in number"),
+    "a mark that nobody knows": (cell(marks=[None, "haunted", None]), "haunted"),
     "a median above its interval": (cell(gflops={**RATE, "median": 3.6}), "does not hold the median"),
     "a median below its interval": (cell(gflops={**RATE, "median": 0.9}), "does not hold the median"),
     "an interval of an unknown kind": (cell(gflops={**RATE, "interval": "sigma"}), "interval"),

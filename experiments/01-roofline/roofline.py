@@ -115,7 +115,8 @@ def _redraw(output: Path) -> None:
     from labkit.records import Manifest, Roofline
 
     store.settle(output)
-    roofline, manifest = codec.read(output / RECORD, Roofline), codec.read(output / MANIFEST, Manifest)
+    roofline = codec.read(output / RECORD, Roofline, codec.MEASURE_AGAIN)
+    manifest = codec.read(output / MANIFEST, Manifest, codec.MEASURE_AGAIN)
     marker = store.state_folder(output) / MARKER
     own = marker.exists() and marker.read_text() == store.digest((output / RECORD).read_bytes())
     roofline.kernels = with_lab(roofline.kernels, read_lab(LAB, roofline.machine), roofline)

@@ -62,8 +62,8 @@ def _draw(stage: Path) -> None:
 def redraw_artifacts(output: Path) -> int:
     """Draw and render again from results.json and manifest.json; nothing is measured."""
     store.settle(output)
-    results = codec.read(output / RESULTS, Results)
-    manifest = codec.read(output / MANIFEST, Manifest)
+    results = codec.read(output / RESULTS, Results, codec.MEASURE_AGAIN)
+    manifest = codec.read(output / MANIFEST, Manifest, codec.MEASURE_AGAIN)
     publish(output, results, manifest)
     print(f"Drawn again from {RESULTS}: {FIGURE} and {PAGE}")
     return 0

@@ -50,7 +50,7 @@ MEASURING_CODE = (
     *(LAB / name for name in ("bench.py", "operands.py", "experiment.py")),
     *(
         provenance.REPOSITORY / "labkit" / f"{name}.py"
-        for name in ("interference", "sampling", "schedule", "session", "threads")
+        for name in ("entries", "interference", "sampling", "schedule", "session", "threads")
     ),
 )
 

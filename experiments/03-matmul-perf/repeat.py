@@ -44,7 +44,7 @@ def main(
         raise LabError(f"--runs takes at least {FEWEST_RUNS}: one run repeats nothing")
     with store.locked(output):
         if redraw:
-            publish(output, codec.read(output / RECORD, Repeat))
+            publish(output, codec.read(output / RECORD, Repeat, codec.MEASURE_AGAIN))
             print(f"Drawn again from {RECORD}: {FIGURE} and {PAGE}")
             return 0
         store.check_writable(output)

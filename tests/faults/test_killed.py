@@ -1,0 +1,98 @@
+"""Killed at every operation on a file, and in the middle of every write: nothing finished is lost or counted twice."""
+
+import os
+import re
+
+from faulty import Disk, Fault, KilledError, contents, put_back
+from little_lab import assert_every_record_parses, assert_of_one_piece, assert_whole, journalled
+
+from labkit import codec
+from labkit.records import Results
+
+
+def in_a_complete_set(output):
+    """What the set that is in place says was measured, if it says that this is all."""
+    results = codec.read(output / "results.json", Results)
+    return {(c.method, c.n, s) for c in results.cells for s in c.seconds_per_call if results.status == "complete"}
+
+
+def run_on(lab, output, fault):
+    """The run on a disk with this fault; whether it came to its end."""
+    disk = Disk(output, fault)
+    with disk.mounted():
+        try:
+            lab.run(output)
+        except KilledError:
+            return disk, False
+    return disk, True
+
+
+def test_killed_before_any_operation_or_within_any_write_it_loses_nothing_finished_and_counts_nothing_twice(
+    lab, disk, tmp_path
+):
+    before, tried, ever = None, 0, set()
+    for moment, state in disk.states:
+        if state == before:
+            continue  # a mere reading
+        before, tried = state, tried + 1
+        output = tmp_path / str(tried)
+        put_back(output, state)
+        try:
+            assert_every_record_parses(output)
+            finished = journalled(output)
+            ever |= set(finished)
+            if ever - set(finished):  # the journal may only go when the set that holds it all stands
+                assert in_a_complete_set(output) >= {taken for taken in ever if taken[0] in ("naive", "matmul")}
+            assert_of_one_piece(output)
+            assert_whole(output, lab.run(output), finished)
+        except Exception as error:
+            error.add_note(f"killed {moment}")
+            raise
+    assert tried > 130
+
+
+def test_killed_again_and_again_it_still_comes_to_its_end(lab, tmp_path):
+    output, finished, kills = tmp_path / "out", set(), 0
+    for step in range(40):
+        # From the start of the next run on, a little further each time: all that it had measured must be there.
+        _, came_to_its_end = run_on(lab, output, Fault(5 + 3 * step, kill=True, half=step % 2 == 0))
+        if came_to_its_end:
+            break
+        kills += 1
+        now = journalled(output)
+        assert finished <= set(now)
+        # What is measured is on the disk before the next one is begun.
+        assert len(set(lab.taken()) - set(now)) <= 1
+        assert len(now) == len(set(now))
+        finished = set(now)
+    assert kills >= 10
+    if not came_to_its_end:
+        assert_whole(output, lab.run(output), sorted(finished))
+
+
+def without_lots(folder):
+    """What stands in a folder, without what differs from one run of the same to the next."""
+    found = {}
+    for name, data in contents(folder).items():
+        known = re.sub(r"(?<=stage-)\w{8}|(?<=json\.)\w{8}$|(?<=spare\.)\w{8}$", "*", name)
+        found[known] = data and re.sub(rb'"created": "[^"]*"|of [0-9a-f]{64}', b"", data)
+    return found
+
+
+def test_a_process_that_really_ends_leaves_what_the_simulated_kill_leaves(lab, disk, tmp_path):
+    for k in range(3, len(disk.operations), 13):
+        half = disk.operations[k][0] == "write"
+        left = []
+        for really in (False, True):
+            lab.clock.restart()
+            output = tmp_path / f"{k} {really}"
+            fault = Fault(k, kill=not really, exit=really, half=half)
+            if not really:
+                run_on(lab, output, fault)
+            elif not (child := os.fork()):
+                run_on(lab, output, fault)
+                os._exit(1)
+            else:
+                assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+            left.append(without_lots(output))
+        assert left[0] == left[1], disk.operations[k]
