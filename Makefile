@@ -48,7 +48,7 @@ doctor: .venv/run
 	@$(VENV) -m labkit doctor $(ARGS)
 
 test: .venv/dev
-	@$(VENV) -m pytest $(ARGS)
+	@$(VENV) -m pytest -n 2 --dist loadgroup $(ARGS)
 
 mutants: .venv/dev
 	@$(VENV) tests/mutants/inject.py $(ARGS)

@@ -134,7 +134,7 @@ def test_arrays_of_numbers_stand_on_one_line_each_and_keep_every_bit(seconds):
                 sentinel_gbs=[50.0] * n,
                 marks=[*["second thread"] * (n - 1), None],
             )
-        )  # fmt: skip
+        )
     )
     raw = codec.encode(record)
     for name in (b"seconds_per_call", b"steal_seconds", b"marks"):

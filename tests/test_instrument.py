@@ -77,6 +77,13 @@ def test_rounds_come_in_ever_new_orders(sample, log):
     assert len({tuple(log[k * length : (k + 1) * length]) for k in range(1, LEAST_ROUNDS)}) > LEAST_ROUNDS // 2
 
 
+def test_the_brief_loops_too_come_in_ever_new_orders(sample, log):
+    rounds(sample)
+    brief = [name for name in log if name in ("scalar", "load L1", "load DRAM", "dot")]
+    length = len(brief) // LEAST_ROUNDS
+    assert len({tuple(brief[k * length : (k + 1) * length]) for k in range(LEAST_ROUNDS)}) > 10  # of 24
+
+
 def test_slow_kernels_are_visited_a_few_times_only(sample, log):
     rounds(sample)
     assert log.count("memcpy") == 1  # none once the time is over

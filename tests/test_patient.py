@@ -108,21 +108,16 @@ def test_a_numpy_too_old_to_say_what_it_was_built_with_is_not_said_to_have_no_bl
     assert patient._by_build()["library"] == "unknown"
 
 
-def test_a_busy_machine_does_not_make_a_healthy_numpy_look_slow():
+@pytest.mark.parametrize(("used", "own"), [(0.5, 0.5), (1.0, 1.0), (1.9, 1.0)])
+def test_a_busy_machine_does_not_make_a_healthy_numpy_look_slow(used, own):
     """Half of the wall time went to somebody else; a second thread's time does not make it faster than the wall."""
-    for used, own in ((0.5, 0.5), (1.0, 1.0), (1.9, 1.0)):
-        now = [0.0]
+    now = [0.0]
 
-        def call():
-            now[0] += 0.02
+    def call():
+        now[0] += 0.02
 
-        said = patient.best_rate(
-            0.1,
-            lambda n, call=call: call,
-            clock=lambda now=now: now[0],
-            processor=lambda now=now, used=used: used * now[0],
-        )
-        assert said["gflops"] == pytest.approx(2 * said["n"] ** 3 / (0.02 * own) / 1e9)
+    said = patient.best_rate(0.1, lambda n: call, clock=lambda: now[0], processor=lambda: used * now[0])
+    assert said["gflops"] == pytest.approx(2 * said["n"] ** 3 / (0.02 * own) / 1e9)
 
 
 def test_no_numpy_is_said(monkeypatch):

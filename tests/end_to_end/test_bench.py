@@ -44,7 +44,7 @@ def test_a_first_run_leaves_a_complete_set_and_says_what_it_did(first_run):
         "results.json",
     ]
     assert "started again with OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1" in done.stdout
-    assert "times as fast" in done.stdout
+    assert re.search("times as fast|speedup is withheld", done.stdout)  # the latter on a machine that is busy
     assert "Files: results.json" in done.stdout
 
 
@@ -57,7 +57,7 @@ def test_a_foreign_or_missing_roof_is_measured_anew_and_said_so(first_run):
 def test_without_a_terminal_there_are_plain_lines_only(first_run):
     done, _ = first_run
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", done.stdout + done.stderr)
-    assert re.search(r"naive N=16 .*MFLOPS", done.stdout)
+    assert re.search(r"naive N=8 .*MFLOPS", done.stdout)
 
 
 def test_records_page_and_digests_of_a_run_are_of_one_piece(first_run):
