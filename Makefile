@@ -4,6 +4,7 @@ VENV   := .venv/bin/python
 LAB    := experiments/03-matmul-perf/bench.py
 ROOF   := experiments/01-roofline/roofline.py
 REPEAT := experiments/03-matmul-perf/repeat.py
+LADDER := experiments/03-speedup-ladder/ladder.py
 
 # One thread, set before anything starts, as the lab asks. The doctor is to see the user's own settings.
 ifeq ($(filter doctor,$(MAKECMDGOALS)),)
@@ -13,12 +14,13 @@ export MKL_NUM_THREADS := 1
 export VECLIB_MAXIMUM_THREADS := 1
 endif
 
-.PHONY: help bench quick roofline repeat redraw doctor test mutants lint clean
+.PHONY: help bench quick roofline ladder repeat redraw doctor test mutants lint clean
 
 help:
 	@echo 'make bench     measure the lab in full (a first complete set in a minute, all of it in ten or more)'
 	@echo 'make quick     the first minute of it'
 	@echo 'make roofline  measure what one core of this machine can do'
+	@echo 'make ladder    where the gap comes from: the loop rebuilt one change at a time, until it passes the BLAS'
 	@echo 'make repeat    run the quick protocol again and again: what moves, what stays'
 	@echo 'make redraw    draw the figures and render the pages again, from the records'
 	@echo 'make doctor    is the NumPy here healthy? its BLAS, its threads, its speed, in under 20 s'
@@ -36,6 +38,9 @@ quick: .venv/run
 roofline: .venv/run
 	@$(VENV) $(ROOF) $(ARGS)
 
+ladder: .venv/ladder
+	@$(VENV) $(LADDER) $(ARGS)
+
 repeat: .venv/run
 	@$(VENV) $(REPEAT) $(ARGS)
 
@@ -43,6 +48,7 @@ redraw: .venv/run
 	@$(VENV) $(ROOF) --redraw
 	@$(VENV) $(LAB) --redraw
 	@$(VENV) $(REPEAT) --redraw
+	@$(VENV) $(LADDER) --redraw
 
 doctor: .venv/run
 	@$(VENV) -m labkit doctor $(ARGS)
@@ -72,6 +78,10 @@ clean:
 	@$(VENV) -c 'import matplotlib.font_manager' # its list of fonts takes seconds to make: once, and not in a run
 	@touch $@
 
-.venv/dev: .venv/run requirements-dev.txt
+.venv/ladder: .venv/run requirements-ladder.txt
+	@$(VENV) -m pip install --quiet --disable-pip-version-check -r requirements-ladder.txt
+	@touch $@
+
+.venv/dev: .venv/ladder requirements-dev.txt
 	@$(VENV) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@

@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from labkit.errors import LabError, os_error
-from labkit.records import Cell, Manifest, Record, Repeat, Results, Roofline
+from labkit.records import Cell, Ladder, Manifest, Record, Repeat, Results, Roofline
 
 T = TypeVar("T", bound=Record)
 
@@ -98,7 +98,13 @@ def _check_cell(cell: Cell) -> None:
         raise ValueError(f"{name}: the interval does not hold the median")
 
 
-SCHEMAS: dict[str, type[Record]] = {"results": Results, "manifest": Manifest, "kernels": Roofline, "repeat": Repeat}
+SCHEMAS: dict[str, type[Record]] = {
+    "results": Results,
+    "manifest": Manifest,
+    "kernels": Roofline,
+    "repeat": Repeat,
+    "ladder": Ladder,
+}
 SCHEMA_FOLDER = Path(__file__).parent / "schemas"
 
 

@@ -4,7 +4,7 @@ A disturbed repetition keeps its place in every figure: it is marked, never drop
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, Protocol
 
 from labkit import statistics
 from labkit.sampling import Repetition
@@ -29,6 +29,15 @@ WORDS: dict[Mark, str] = {
     "second thread": "had a second thread",
     "slowed": "ran on a core that was slowed, by the sentinel beside them",
 }
+
+
+class Summary(Protocol):
+    """A rate with its interval, all in one unit."""
+
+    median: float
+    low: float
+    high: float
+    interval: statistics.IntervalKind
 
 
 def mark(r: Repetition, cpus: int, sentinel: float | None, usual: float | None) -> Mark | None:
@@ -60,6 +69,11 @@ def describe(found: Sequence[Mark | None]) -> list[str]:
     return [
         f"{found.count(kind)} of {len(found)} repetitions {words}" for kind, words in WORDS.items() if kind in found
     ]
+
+
+def wide(gflops: Summary) -> bool:
+    """Whether the interval of a rate is so wide that its median says little."""
+    return gflops.interval == "ci95" and gflops.high - gflops.low > NOISY_WIDTH * gflops.median
 
 
 def interrupted(found: Sequence[Mark | None]) -> bool:

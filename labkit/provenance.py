@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 _ARTIFACTS = (
     "README.md", "experiments/*/README.md", "experiments/*/*.json", "experiments/*/*.png",
 )  # fmt: skip
-_PACKAGES = ("numpy", "llvmlite", "matplotlib", "msgspec", "psutil", "rich", "threadpoolctl", "typer")
+_PACKAGES = ("numpy", "llvmlite", "matplotlib", "msgspec", "numba", "psutil", "rich", "threadpoolctl", "typer")
 
 
 def git_state(folder: Path = REPOSITORY) -> Git:

@@ -495,3 +495,79 @@ class Repeat(Record):
     repeats: bool
     repeats_when_busy: bool | None
     manifest: Manifest
+
+
+# --- experiments/03-speedup-ladder/results.json -----------------------------------------------------
+
+
+class LadderRung(Record):
+    """One way to multiply. `kind`: a step of the ladder, one of the other order, or a side rung."""
+
+    name: str
+    title: str
+    changed: str
+    code: str
+    kind: Literal["step", "other order", "side"]
+
+
+class LadderCell(Record):
+    """A rung at a size. `rows` of C's `n` are computed in a call; its rate is that of these rows."""
+
+    rung: str
+    n: int
+    rows: int
+    flops: int
+    seconds_per_call: list[float]
+    rounds: list[int]
+    marks: list[Mark | None]
+    gflops: Rate
+    roof: Share
+    noisy: bool
+
+
+class Factor(Record):
+    """How many times as fast `rung` is as `over`: the median of pairs taken in the same rounds."""
+
+    rung: str
+    over: str
+    n: int
+    ratio: float
+    low: float
+    high: float
+    pairs: int
+    interval: IntervalKind
+
+
+class OlderKernel(Record):
+    """np.matmul at the ladder's order with OpenBLAS held to another kernel, in pairs of processes with its own."""
+
+    core_type: str
+    kernel: str
+    gflops: float
+    factors: list[float]
+
+
+class Ladder(Record):
+    """`product` is that of the factors of all steps, `whole` the last step over the first, in pairs of its own."""
+
+    schema: Literal["ladder/1"]
+    short_name: str
+    n: int
+    sizes: list[int]
+    tile: list[int]
+    agreement: Agreement
+    rungs: list[LadderRung]
+    cells: list[LadderCell]
+    factors: list[Factor]
+    product: float
+    whole: Factor
+    other_order: list[Factor]
+    sides: list[Factor]
+    kernels: list[OlderKernel]
+    roof: Roof
+    noise: Noise
+    wall_seconds: float
+
+    def cell(self, rung: str, n: int) -> LadderCell | None:
+        """The cell of a rung at a size, if there is one."""
+        return next((c for c in self.cells if (c.rung, c.n) == (rung, n)), None)

@@ -179,13 +179,21 @@ class Session:
                     known = dict([self.pilots[w.method]])
                 w.estimate = schedule.predict_seconds(w.n, known) or self.clock.resolution
 
-    def first_pass(self) -> None:
-        """Every cell that can be had in about a minute, long ones spread between the rounds of short ones."""
+    def first_pass(self, everything: bool = False) -> None:
+        """Every cell that can be had in about a minute, long ones spread between the rounds of short ones.
+
+        With `everything` no cell is too dear for it: all are then visited in the same rounds.
+        """
         seen: set[str] = set()
         for cell in sorted(self.cells.values(), key=lambda c: c.call_seconds):
             method = cell.workload.method
             # The cheapest cell of a method belongs here whatever it costs: the others are extrapolated from it.
-            if cell.short or method not in seen or schedule.fits_first_pass(cell.call_seconds, cell.requirement):
+            if (
+                everything
+                or cell.short
+                or method not in seen
+                or schedule.fits_first_pass(cell.call_seconds, cell.requirement)
+            ):
                 self.first_pass_cells.append(cell)
                 self._prepare(cell)
             seen.add(method)

@@ -45,7 +45,9 @@ def test_the_labs_page_is_what_its_records_render_to(copy):
         read(copy, LAB_FOLDER, "results.json", Results),
         read(copy, LAB_FOLDER, "manifest.json", Manifest),
     )
-    assert (copy / LAB_FOLDER / "README.md").read_text("utf-8") == explain.render_page(results, manifest)
+    assert (copy / LAB_FOLDER / "README.md").read_text("utf-8") == explain.render_page(
+        results, manifest, explain.read_ladder(copy / "experiments" / "03-speedup-ladder", manifest)
+    )
 
 
 def test_the_front_page_is_what_the_labs_records_render_to(copy):

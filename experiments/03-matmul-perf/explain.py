@@ -9,14 +9,26 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
 import perf_figure
 
-from labkit import codec, forensics, pages, roof
-from labkit.records import Cell, Manifest, Results
+from labkit import codec, forensics, machine, pages, roof
+from labkit.errors import LabError
+from labkit.records import Cell, Ladder, Manifest, Results
 
 PAGE_TEMPLATE = HERE / "page.md.j2"
 FRONT_PAGE_TEMPLATE = HERE.parents[1] / "README.md.j2"
+LADDER = HERE.parent / "03-speedup-ladder"
 
 
-def facts(results: Results, manifest: Manifest) -> dict[str, object]:
+def read_ladder(folder: Path, manifest: Manifest) -> Ladder | None:
+    """The ladder's record, if there is a valid one of this very machine, NumPy and BLAS."""
+    try:
+        ladder, its = codec.read(folder / "results.json", Ladder), codec.read(folder / "manifest.json", Manifest)
+    except LabError:
+        return None
+    same = (machine.identity(m.hardware, m.blas, m.versions["numpy"]) for m in (manifest, its))
+    return ladder if next(same) == next(same) else None
+
+
+def facts(results: Results, manifest: Manifest, ladder: Ladder | None = None) -> dict[str, object]:
     """What the templates speak of: the records, and the cells that each answer needs by name."""
     largest = max(results.protocol.sizes)
     matmul, einsum, naive = (results.cell(name, largest) for name in ("matmul", "einsum", "naive"))
@@ -28,6 +40,8 @@ def facts(results: Results, manifest: Manifest) -> dict[str, object]:
         "r": results,
         "m": manifest,
         "n": largest,
+        "ladder": ladder,
+        "ladder_factors": {f.rung: f.ratio for f in ladder.factors} if ladder else {},
         "matmul": matmul,
         "einsum": einsum,
         "naive": naive,
@@ -53,9 +67,9 @@ def facts(results: Results, manifest: Manifest) -> dict[str, object]:
     }
 
 
-def render_page(results: Results, manifest: Manifest) -> str:
-    """README.md of the experiment."""
-    return pages.render(PAGE_TEMPLATE, **facts(results, manifest))
+def render_page(results: Results, manifest: Manifest, ladder: Ladder | None = None) -> str:
+    """README.md of the experiment; the ladder's factors stand in it if there are any."""
+    return pages.render(PAGE_TEMPLATE, **facts(results, manifest, ladder))
 
 
 def render_front_page(results: Results, manifest: Manifest) -> str:
@@ -68,7 +82,7 @@ def main(folder: Path) -> None:
     results = codec.read(folder / "results.json", Results)
     manifest = codec.read(folder / "manifest.json", Manifest)
     (folder / "perf.png").write_bytes(perf_figure.draw(results))
-    (folder / "README.md").write_text(render_page(results, manifest), encoding="utf-8")
+    (folder / "README.md").write_text(render_page(results, manifest, read_ladder(LADDER, manifest)), encoding="utf-8")
     (folder / "front-page.md").write_text(render_front_page(results, manifest), encoding="utf-8")
 
 

@@ -44,18 +44,10 @@ def reduce_cell(workload: Workload, sentinel: Workload, peak_per_byte: Bounded, 
     `cpus`: how many share the steal time that the machine counts.
     """
     beside = sentinel.rates_by_round(sentinel.bytes)
-    # By processor time: what a busy process beside us takes away, it takes from cell and sentinel unevenly.
-    in_sentinels = statistics.ratio_of_fastest(
-        workload.own_rates_by_round(workload.flops), sentinel.own_rates_by_round(sentinel.bytes)
-    )
-    sentinels_a_peak = Ratio(
-        1 / peak_per_byte.value, 1 / peak_per_byte.high, 1 / peak_per_byte.low, in_sentinels.pairs, "ci95"
-    )
-    share = statistics.multiply(in_sentinels, sentinels_a_peak)
     gflops = Rate.of(workload.rates(workload.flops))
     marks = forensics.marks(workload.repetitions, cpus, beside)
     notes = forensics.describe(marks)
-    wide = gflops.interval == "ci95" and gflops.high - gflops.low > forensics.NOISY_WIDTH * gflops.median
+    wide = forensics.wide(gflops)
     if wide:
         notes.append(f"its interval is {100 * (gflops.high - gflops.low) / gflops.median:.0f} % wide")
     return Cell(
@@ -76,11 +68,26 @@ def reduce_cell(workload: Workload, sentinel: Workload, peak_per_byte: Bounded, 
         sentinel_gbs=[beside.get(r.round) for r in workload.repetitions],
         marks=marks,
         gflops=gflops,
-        roof=Share(share=share.value, low=share.low, high=share.high),
+        roof=share_of_roof(workload, sentinel, peak_per_byte),
         noisy=wide or forensics.noisy(marks),
         invalid=[],
         notes=notes,
     )
+
+
+def share_of_roof(workload: Workload, sentinel: Workload, peak_per_byte: Bounded) -> Share:
+    """(cell / sentinel) here times (sentinel / peak) from the roof, with the intervals of both.
+
+    By processor time: what a busy process beside us takes away, it takes from cell and sentinel unevenly.
+    """
+    in_sentinels = statistics.ratio_of_fastest(
+        workload.own_rates_by_round(workload.flops), sentinel.own_rates_by_round(sentinel.bytes)
+    )
+    sentinels_a_peak = Ratio(
+        1 / peak_per_byte.value, 1 / peak_per_byte.high, 1 / peak_per_byte.low, in_sentinels.pairs, "ci95"
+    )
+    share = statistics.multiply(in_sentinels, sentinels_a_peak)
+    return Share(share=share.value, low=share.low, high=share.high)
 
 
 def extrapolate(base: Cell, n: int) -> Cell:

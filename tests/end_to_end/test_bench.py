@@ -60,14 +60,16 @@ def test_without_a_terminal_there_are_plain_lines_only(first_run):
     assert re.search(r"naive N=8 .*MFLOPS", done.stdout)
 
 
-def test_records_page_and_digests_of_a_run_are_of_one_piece(first_run):
+def test_records_page_and_digests_of_a_run_are_of_one_piece(first_run, bare):
     _, output = first_run
     results, manifest = results_of(output), codec.read(output / "manifest.json", Manifest)
     assert results.status == "complete"
     assert manifest.outputs == {
         name: store.digest((output / name).read_bytes()) for name in ("results.json", "perf.png", "README.md")
     }
-    assert (output / "README.md").read_text("utf-8") == explain.render_page(results, manifest)
+    assert (output / "README.md").read_text("utf-8") == explain.render_page(
+        results, manifest, explain.read_ladder(bare.root / "experiments" / "03-speedup-ladder", manifest)
+    )
     assert manifest.blas.threads in (1, None)
     assert [manifest.threads[name] for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")] == [
         "1"
