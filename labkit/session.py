@@ -188,12 +188,8 @@ class Session:
         for cell in sorted(self.cells.values(), key=lambda c: c.call_seconds):
             method = cell.workload.method
             # The cheapest cell of a method belongs here whatever it costs: the others are extrapolated from it.
-            if (
-                everything
-                or cell.short
-                or method not in seen
-                or schedule.fits_first_pass(cell.call_seconds, cell.requirement)
-            ):
+            soon = everything or schedule.fits_first_pass(cell.call_seconds, cell.requirement)
+            if cell.short or method not in seen or soon:
                 self.first_pass_cells.append(cell)
                 self._prepare(cell)
             seen.add(method)
