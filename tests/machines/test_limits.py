@@ -1,5 +1,6 @@
 """The memory and the CPU time that a process is allowed, in containers above all."""
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -160,7 +161,7 @@ def test_the_limits_of_this_very_process_count_unless_others_are_given(tree, mon
 def test_a_limit_set_by_the_shell_is_seen(flag):
     code = "from labkit.limits import *; (a,) = process_allowances(); print(a.limit, 0 < a.used < a.limit)"
     said = subprocess.run(
-        ["sh", "-c", f"ulimit -S {flag} 4000000 && exec {sys.executable} -c '{code}'"],
+        ["sh", "-c", f"ulimit -S {flag} 4000000 && exec {shlex.quote(sys.executable)} -c '{code}'"],
         cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert said.stdout.split() == [str(4_000_000 << 10), "True"]
