@@ -126,6 +126,14 @@ def publish(stage: Path, output: Path, targets: Mapping[str, str]) -> None:
     _put_in_place(stage, output)
 
 
+def put(output: Path, made: Mapping[str, bytes]) -> None:
+    """Put a set in place that is made already: file names to contents."""
+    with staging(output) as stage:
+        for name, data in made.items():
+            write_atomically(stage / name, data)
+        publish(stage, output, {name: name for name in made})
+
+
 def settle(output: Path) -> None:
     """Finish a set whose putting in place was cut short, and remove what was left half made."""
     state = output / STATE

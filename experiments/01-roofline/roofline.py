@@ -150,18 +150,14 @@ def publish(output: Path, roofline: "Roofline", manifest: "Manifest") -> str:
 
     from labkit import codec, store
 
-    with store.staging(output) as stage:
-        made = {
-            RECORD: codec.encode(roofline),
-            FIGURE: roof_figure.draw(roofline),
-            STAIRCASE: staircase_figure.draw(roofline),
-            PAGE: roof_page.render(roofline, manifest).encode(),
-        }
-        manifest.outputs = {name: store.digest(data) for name, data in made.items()}
-        made[MANIFEST] = codec.encode(manifest)
-        for name, data in made.items():
-            store.write_atomically(stage / name, data)
-        store.publish(stage, output, {name: name for name in made})
+    made = {
+        RECORD: codec.encode(roofline),
+        FIGURE: roof_figure.draw(roofline),
+        STAIRCASE: staircase_figure.draw(roofline),
+        PAGE: roof_page.render(roofline, manifest).encode(),
+    }
+    manifest.outputs = {name: store.digest(data) for name, data in made.items()}
+    store.put(output, made | {MANIFEST: codec.encode(manifest)})
     return manifest.outputs[RECORD]
 
 

@@ -118,15 +118,12 @@ def publish(output: Path, record: Repeat) -> None:
     """Make and put in place the record, the figure and the page."""
     import repeat_figure
 
-    with store.staging(output) as stage:
-        made = {
-            RECORD: codec.encode(record),
-            FIGURE: repeat_figure.draw(record),
-            PAGE: pages.render(TEMPLATE, r=record, m=record.manifest, busy=_busy_index(record)).encode(),
-        }
-        for name, data in made.items():
-            store.write_atomically(stage / name, data)
-        store.publish(stage, output, {name: name for name in made})
+    made = {
+        RECORD: codec.encode(record),
+        FIGURE: repeat_figure.draw(record),
+        PAGE: pages.render(TEMPLATE, r=record, m=record.manifest, busy=_busy_index(record)).encode(),
+    }
+    store.put(output, made)
 
 
 def _busy_index(record: Repeat) -> int | None:

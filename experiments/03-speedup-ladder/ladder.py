@@ -79,17 +79,13 @@ def publish(output: Path, ladder: "Ladder", manifest: "Manifest") -> None:
     import ladder_figure
     import ladder_page
 
-    with store.staging(output) as stage:
-        made = {
-            RESULTS: codec.encode(ladder),
-            FIGURE: ladder_figure.draw(ladder),
-            PAGE: ladder_page.render(ladder, manifest).encode(),
-        }
-        manifest.outputs = {name: store.digest(data) for name, data in made.items()}
-        made[MANIFEST] = codec.encode(manifest)
-        for name, data in made.items():
-            store.write_atomically(stage / name, data)
-        store.publish(stage, output, {name: name for name in made})
+    made = {
+        RESULTS: codec.encode(ladder),
+        FIGURE: ladder_figure.draw(ladder),
+        PAGE: ladder_page.render(ladder, manifest).encode(),
+    }
+    manifest.outputs = {name: store.digest(data) for name, data in made.items()}
+    store.put(output, made | {MANIFEST: codec.encode(manifest)})
 
 
 def summary(ladder: "Ladder") -> list[str]:
