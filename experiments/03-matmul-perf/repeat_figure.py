@@ -2,7 +2,7 @@
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter
 
 from labkit import figures, statistics
 from labkit.figures import BLUE, GREEN, GREY
@@ -57,7 +57,6 @@ def _draw_cell(axes: Axes, cell: RepeatedCell, values: list[float], busy: bool) 
 
 def _dress(axes: Axes, runs: int, busy: bool) -> None:
     axes.set_xlim(0.5, runs + 0.5)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xticks(range(1, runs + 1), [*map(str, range(1, runs)), "busy" if busy else str(runs)])
     axes.set_xlabel("run")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:+g}" if y else "0"))

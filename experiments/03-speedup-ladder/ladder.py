@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 SIZES = (64, 128, 256, 512, 1024)
 RESULTS, MANIFEST, FIGURE, PAGE = "results.json", "manifest.json", "ladder.png", "README.md"
-TEMPLATE = HERE / "page.md.j2"
 
 
 def main(

@@ -35,6 +35,7 @@ def test_the_prose_follows_the_data():
     assert "caches matter more, the faster the arithmetic" in page(made_ladder.ladder())
     other = page(made_ladder.ladder(**{"blocks + SIMD": 24.0}))
     assert "the caches feed that loop either way" in other
+    assert "is not earned back" in page(made_ladder.ladder(**{"blocks + SIMD": 21.0}))
 
 
 def test_what_was_timed_over_a_part_of_the_rows_is_marked(text):
