@@ -4,17 +4,19 @@ VENV   := .venv/bin/python
 LAB    := experiments/03-matmul-perf/bench.py
 ROOF   := experiments/01-roofline/roofline.py
 REPEAT := experiments/03-matmul-perf/repeat.py
+MATRIX := experiments/03-matmul-perf/matrix.py
+RESULT := experiments/03-matmul-perf
 LADDER := experiments/03-speedup-ladder/ladder.py
 
 # One thread, set before anything starts, as the lab asks. The doctor is to see the user's own settings.
-ifeq ($(filter doctor,$(MAKECMDGOALS)),)
+ifeq ($(filter doctor report,$(MAKECMDGOALS)),)
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export VECLIB_MAXIMUM_THREADS := 1
 endif
 
-.PHONY: help bench quick roofline ladder repeat redraw doctor test mutants lint clean
+.PHONY: help bench quick roofline ladder repeat matrix redraw doctor verify report test mutants lint clean
 
 help:
 	@echo 'make bench     measure the lab in full (a first complete set in a minute, all of it in ten or more)'
@@ -22,8 +24,11 @@ help:
 	@echo 'make roofline  measure what one core of this machine can do'
 	@echo 'make ladder    where the gap comes from: the loop rebuilt one change at a time, until it passes the BLAS'
 	@echo 'make repeat    run the quick protocol again and again: what moves, what stays'
+	@echo 'make matrix    the quick protocol under each Python found here, side by side'
 	@echo 'make redraw    draw the figures and render the pages again, from the records'
 	@echo 'make doctor    is the NumPy here healthy? its BLAS, its threads, its speed, in under 20 s'
+	@echo 'make verify    is what stands in experiments/03-matmul-perf a valid result of the lab?'
+	@echo 'make report    all of it as one HTML file to look at, report.html'
 	@echo 'make test      run the tests'
 	@echo 'make mutants   put bugs into a copy of the code, one at a time, and see each caught by a test'
 	@echo 'make lint      check style and types'
@@ -44,6 +49,9 @@ ladder: .venv/ladder
 repeat: .venv/run
 	@$(VENV) $(REPEAT) $(ARGS)
 
+matrix: .venv/run
+	@$(VENV) $(MATRIX) $(ARGS)
+
 redraw: .venv/run
 	@$(VENV) $(ROOF) --redraw
 	@$(VENV) $(LAB) --redraw
@@ -52,6 +60,12 @@ redraw: .venv/run
 
 doctor: .venv/run
 	@$(VENV) -m labkit doctor $(ARGS)
+
+verify: .venv/run
+	@$(VENV) -m labkit verify $(or $(ARGS),$(RESULT))
+
+report: .venv/report
+	@$(VENV) -m labkit report $(or $(ARGS),$(RESULT))
 
 test: .venv/dev
 	@$(VENV) -m pytest -n 2 --dist loadgroup $(ARGS)
@@ -68,13 +82,14 @@ clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis experiments/*/.state
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.venv/run: requirements.txt
+.venv/run: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  { echo "This needs Python 3.11 or newer: name one with 'make PYTHON=python3.12 ...'" >&2; exit 2; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
 	  { echo "This Python has no venv: install it (on Debian: apt install python3-venv) and run make again" >&2; exit 2; }
 	@$(PYTHON) -m venv .venv
 	@$(VENV) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(VENV) -m pip install --quiet --disable-pip-version-check --no-deps --editable . # the command labkit
 	@$(VENV) -c 'import matplotlib.font_manager' # its list of fonts takes seconds to make: once, and not in a run
 	@touch $@
 
@@ -82,6 +97,10 @@ clean:
 	@$(VENV) -m pip install --quiet --disable-pip-version-check -r requirements-ladder.txt
 	@touch $@
 
-.venv/dev: .venv/ladder requirements-dev.txt
+.venv/report: .venv/run requirements-report.txt
+	@$(VENV) -m pip install --quiet --disable-pip-version-check -r requirements-report.txt
+	@touch $@
+
+.venv/dev: .venv/ladder .venv/report requirements-dev.txt
 	@$(VENV) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
