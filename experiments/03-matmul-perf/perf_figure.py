@@ -135,4 +135,4 @@ def embedded_data(results: Results) -> dict[str, object]:
         "dram_gbs": results.roof.dram_gbs,
         "crossover_n": results.roof.crossover_n,
     }
-    return {"title": title(results), "curves": curves, "roof": roof}
+    return {"title": title(results), "axes": {"x": "log", "y": "log"}, "curves": curves, "roof": roof}

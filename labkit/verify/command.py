@@ -1,10 +1,14 @@
 """`labkit verify DIR...` as declared."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
-from labkit.commandline import add_command
+from labkit.commandline import MENDABLE, add_command, program
+from labkit.errors import LabError
+
+VALID, NOT_VALID = 0, 1  # exit statuses
 
 
 def add(commands: Any) -> None:
@@ -25,4 +29,24 @@ def add(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    raise NotImplementedError
+    from rich.console import Console
+
+    from labkit.verify import presenting
+    from labkit.verify.verdict import verify
+
+    verdicts, unread = [], False
+    for folder in arguments.folders:
+        try:
+            verdicts.append(verify(folder))
+        except LabError as error:  # the others are looked at all the same
+            print(f"{program()} verify: {error}", file=sys.stderr)
+            unread = True
+    if verdicts and arguments.json:
+        print(presenting.as_json(verdicts))
+    elif verdicts and arguments.markdown:
+        print(presenting.as_markdown(verdicts))
+    elif verdicts:
+        presenting.show(verdicts, Console(highlight=False))
+    if unread:
+        return MENDABLE
+    return VALID if all(verdict.passed for verdict in verdicts) else NOT_VALID

@@ -1,0 +1,245 @@
+"""What a verifier reads of the records: the fields that the lab's design fixes. The rest may be there or not."""
+
+from typing import Any
+
+import msgspec
+
+from labkit.records import Blas, Git
+
+
+class Rate(msgspec.Struct, kw_only=True):
+    """Rates, GFLOPS."""
+
+    median: float
+    best: float
+    p90: float
+    low: float
+    high: float
+    interval: str
+
+
+class Share(msgspec.Struct, kw_only=True):
+    """A share of the roof and its interval."""
+
+    share: float
+    low: float
+    high: float
+
+
+class Cell(msgspec.Struct, kw_only=True):
+    """A method at a size. None where a result of another make does not say."""
+
+    method: str
+    n: int
+    flops: int
+    extrapolated: bool
+    extrapolated_from: int | None
+    calls_per_repetition: int
+    seconds_per_call: list[float]
+    total_seconds: float
+    cpu_over_wall: list[float]
+    gflops: Rate
+    roof: Share
+    noisy: bool
+    notes: list[str]
+    extrapolated_seconds: float | None = None
+    rounds: list[int] | None = None
+    voluntary_switches: list[int] | None = None
+    involuntary_switches: list[int] | None = None
+    steal_seconds: list[float | None] | None = None
+    sentinel_gbs: list[float | None] | None = None
+    marks: list[str | None] | None = None
+    invalid: list[str] = []
+
+    @property
+    def name(self) -> str:
+        """As a reason speaks of it."""
+        return f"{self.method} at N={self.n}"
+
+
+class Protocol(msgspec.Struct, kw_only=True):
+    """How it was measured. min_seconds in s."""
+
+    seed: int
+    dtype: str
+    sizes: list[int]
+    methods: list[str]
+    block_size: int
+    warmup_calls: int
+    min_repetitions: int
+    min_seconds: float
+    quick: bool = False
+    measure_all: bool = False
+    clock_resolution_seconds: float | None = None
+
+
+class MethodAgreement(msgspec.Struct, kw_only=True):
+    """How a method agreed with A @ B."""
+
+    exact_on_integers: bool
+    within_bound: bool
+    max_scaled_error: float
+    allclose: bool
+    outside_allclose: int
+    elements: int
+    bit_identical_to: list[str]
+
+
+class Agreement(msgspec.Struct, kw_only=True):
+    """The gate before anything was timed."""
+
+    n: int
+    rtol: float
+    atol: float
+    methods: dict[str, MethodAgreement]
+
+
+class Bounded(msgspec.Struct, kw_only=True):
+    """A value; its interval, where it is said."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+class SentinelRate(msgspec.Struct, kw_only=True):
+    """GB/s."""
+
+    median: float
+    p90: float
+
+
+class Sentinel(msgspec.Struct, kw_only=True):
+    """The transfer standard of the shares."""
+
+    gbs: SentinelRate
+    peak_flop_per_sentinel_byte: Bounded | float
+
+
+class Roof(msgspec.Struct, kw_only=True):
+    """GFLOPS, GB/s, flop a byte; N."""
+
+    peak_gflops: float
+    dram_gbs: float
+    ridge_flop_per_byte: float
+    crossover_n: float
+    sentinel: Sentinel
+
+    @property
+    def peak_per_byte(self) -> float:
+        """Flop at the peak for each byte that the sentinel loads meanwhile."""
+        given = self.sentinel.peak_flop_per_sentinel_byte
+        return given.value if isinstance(given, Bounded) else given
+
+
+class Sanity(msgspec.Struct, kw_only=True):
+    """A rate beside the lab's rough range, GFLOPS."""
+
+    method: str
+    n: int
+    expected: list[float]
+    measured: float
+    verdict: str
+
+
+class Speedup(msgspec.Struct, kw_only=True):
+    """np.matmul over naive."""
+
+    n: int
+    factor: float
+    extrapolated: bool
+    naive_seconds: float
+    matmul_seconds: float
+    withheld: str | None = None
+
+
+class Embedding(msgspec.Struct, kw_only=True):
+    """The lab's anchor; times in s."""
+
+    vocabulary: int
+    width: int
+    batch: int
+    tokens: int
+    lookup_flops: int
+    gather_seconds: float
+    one_hot_seconds: float
+    projection_flops: int
+    projection_gflops: float
+    projection_seconds: float | None = None
+
+
+class Comparison(msgspec.Struct, kw_only=True):
+    """A ratio of two methods' rates at a size, from pairs."""
+
+    method: str
+    other: str
+    n: int
+    ratio: float
+    low: float
+    high: float
+    pairs: int
+    verdict: str
+
+
+class CubeLaw(msgspec.Struct, kw_only=True):
+    """Measured over predicted, s / s."""
+
+    method: str
+    n: int
+    predicted_from: int
+    predicted_seconds: float
+    measured_seconds: float
+    ratio: float
+
+
+class Results(msgspec.Struct, kw_only=True):
+    """results.json."""
+
+    schema: str
+    status: str
+    protocol: Protocol
+    agreement: Agreement
+    cells: list[Cell]
+    roof: Roof
+    sanity: list[Sanity]
+    speedup: Speedup | None
+    embedding: Embedding | None
+    short_name: str | None = None
+    speedup_measured: Speedup | None = None
+    comparisons: list[Comparison] = []
+    cube_law: list[CubeLaw] = []
+
+    def cell(self, method: str, n: int) -> Cell | None:
+        """The cell of a method at a size, if there is one."""
+        return next((c for c in self.cells if (c.method, c.n) == (method, n)), None)
+
+    @property
+    def measured(self) -> list[Cell]:
+        """The cells that were timed."""
+        return [cell for cell in self.cells if not cell.extrapolated]
+
+
+class Hardware(msgspec.Struct, kw_only=True):
+    """What the manifest says of the machine. `reasons` says why a null is one."""
+
+    cpu: str | None
+    governor: str | None
+    power: str | None
+    reasons: dict[str, str] = {}
+    short_name: str | None = None
+
+
+class Manifest(msgspec.Struct, kw_only=True):
+    """manifest.json."""
+
+    experiment: str
+    created: str
+    command: list[str]
+    seed: int
+    config: dict[str, Any]
+    git: Git
+    versions: dict[str, str]
+    blas: Blas
+    threads: dict[str, str | None]
+    hardware: Hardware
+    outputs: dict[str, str]
