@@ -16,7 +16,7 @@ export MKL_NUM_THREADS := 1
 export VECLIB_MAXIMUM_THREADS := 1
 endif
 
-.PHONY: help bench quick roofline ladder repeat matrix redraw doctor verify report test mutants lint clean
+.PHONY: help tools bench quick roofline ladder repeat matrix redraw doctor verify report fleet test test-fleet mutants lint clean
 
 help:
 	@echo 'make bench     measure the lab in full (a first complete set in a minute, all of it in ten or more)'
@@ -29,7 +29,10 @@ help:
 	@echo 'make doctor    is the NumPy here healthy? its BLAS, its threads, its speed, in under 20 s'
 	@echo 'make verify    is what stands in experiments/03-matmul-perf a valid result of the lab?'
 	@echo 'make report    all of it as one HTML file to look at, report.html'
+	@echo 'make fleet     the quick protocol on every node, through a scheduler (fleet/README.md)'
+	@echo 'make tools     the environment and the command .venv/bin/labkit, and nothing run'
 	@echo 'make test      run the tests'
+	@echo 'make test-fleet run the tests of the fleet, with ReFrame itself'
 	@echo 'make mutants   put bugs into a copy of the code, one at a time, and see each caught by a test'
 	@echo 'make lint      check style and types'
 	@echo 'make clean     remove the environment, caches and what resuming needs'
@@ -61,14 +64,22 @@ redraw: .venv/run
 doctor: .venv/run
 	@$(VENV) -m labkit doctor $(ARGS)
 
+tools: .venv/run
+
 verify: .venv/run
 	@$(VENV) -m labkit verify $(or $(ARGS),$(RESULT))
 
 report: .venv/report
 	@$(VENV) -m labkit report $(or $(ARGS),$(RESULT))
 
+fleet: .venv/run fleet/.venv/done
+	@fleet/run $(ARGS)
+
 test: .venv/dev
 	@$(VENV) -m pytest -n 2 --dist loadgroup $(ARGS)
+
+test-fleet: .venv/dev fleet/.venv/done
+	@$(VENV) -m pytest fleet/test_reframe.py $(ARGS)
 
 mutants: .venv/dev
 	@$(VENV) tests/mutants/inject.py $(ARGS)
@@ -80,6 +91,7 @@ lint: .venv/dev
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis experiments/*/.state
+	rm -rf fleet/.venv fleet/stage fleet/output fleet/reports # its records stay
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/run: requirements.txt pyproject.toml
@@ -103,4 +115,10 @@ clean:
 
 .venv/dev: .venv/ladder .venv/report requirements-dev.txt
 	@$(VENV) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+# ReFrame's own: nothing of it is needed by those who do not use it.
+fleet/.venv/done: fleet/requirements.txt
+	@$(PYTHON) -m venv fleet/.venv
+	@fleet/.venv/bin/python -m pip install --quiet --disable-pip-version-check -r fleet/requirements.txt
 	@touch $@
