@@ -1,13 +1,18 @@
-"""What a verifier reads of the records: the fields that the lab's design fixes. The rest may be there or not."""
+"""What a verifier reads of the records: the fields that the lab's design fixes. The rest may be there or not.
 
+`python -m labkit.verify.shapes` exports their JSON Schema, for whoever writes a bench.py from nothing.
+"""
+
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from labkit.records import Blas, Git
+from labkit.codec import schema
+from labkit.records import Blas, Git, Record
 
 
-class Rate(msgspec.Struct, kw_only=True):
+class Rate(Record):
     """Rates, GFLOPS."""
 
     median: float
@@ -18,7 +23,7 @@ class Rate(msgspec.Struct, kw_only=True):
     interval: str
 
 
-class Share(msgspec.Struct, kw_only=True):
+class Share(Record):
     """A share of the roof and its interval."""
 
     share: float
@@ -26,7 +31,7 @@ class Share(msgspec.Struct, kw_only=True):
     high: float
 
 
-class Cell(msgspec.Struct, kw_only=True):
+class Cell(Record):
     """A method at a size. None where a result of another make does not say."""
 
     method: str
@@ -49,7 +54,7 @@ class Cell(msgspec.Struct, kw_only=True):
     steal_seconds: list[float | None] | None = None
     sentinel_gbs: list[float | None] | None = None
     marks: list[str | None] | None = None
-    invalid: list[str] = []
+    invalid: list[str] = msgspec.field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -57,7 +62,7 @@ class Cell(msgspec.Struct, kw_only=True):
         return f"{self.method} at N={self.n}"
 
 
-class Protocol(msgspec.Struct, kw_only=True):
+class Protocol(Record):
     """How it was measured. min_seconds in s."""
 
     seed: int
@@ -73,7 +78,7 @@ class Protocol(msgspec.Struct, kw_only=True):
     clock_resolution_seconds: float | None = None
 
 
-class MethodAgreement(msgspec.Struct, kw_only=True):
+class MethodAgreement(Record):
     """How a method agreed with A @ B."""
 
     exact_on_integers: bool
@@ -85,7 +90,7 @@ class MethodAgreement(msgspec.Struct, kw_only=True):
     bit_identical_to: list[str]
 
 
-class Agreement(msgspec.Struct, kw_only=True):
+class Agreement(Record):
     """The gate before anything was timed."""
 
     n: int
@@ -94,7 +99,7 @@ class Agreement(msgspec.Struct, kw_only=True):
     methods: dict[str, MethodAgreement]
 
 
-class Bounded(msgspec.Struct, kw_only=True):
+class Bounded(Record):
     """A value; its interval, where it is said."""
 
     value: float
@@ -102,21 +107,21 @@ class Bounded(msgspec.Struct, kw_only=True):
     high: float | None = None
 
 
-class SentinelRate(msgspec.Struct, kw_only=True):
+class SentinelRate(Record):
     """GB/s."""
 
     median: float
     p90: float
 
 
-class Sentinel(msgspec.Struct, kw_only=True):
+class Sentinel(Record):
     """The transfer standard of the shares."""
 
     gbs: SentinelRate
     peak_flop_per_sentinel_byte: Bounded | float
 
 
-class Roof(msgspec.Struct, kw_only=True):
+class Roof(Record):
     """GFLOPS, GB/s, flop a byte; N."""
 
     peak_gflops: float
@@ -132,7 +137,7 @@ class Roof(msgspec.Struct, kw_only=True):
         return given.value if isinstance(given, Bounded) else given
 
 
-class Sanity(msgspec.Struct, kw_only=True):
+class Sanity(Record):
     """A rate beside the lab's rough range, GFLOPS."""
 
     method: str
@@ -142,7 +147,7 @@ class Sanity(msgspec.Struct, kw_only=True):
     verdict: str
 
 
-class Speedup(msgspec.Struct, kw_only=True):
+class Speedup(Record):
     """np.matmul over naive."""
 
     n: int
@@ -153,7 +158,7 @@ class Speedup(msgspec.Struct, kw_only=True):
     withheld: str | None = None
 
 
-class Embedding(msgspec.Struct, kw_only=True):
+class Embedding(Record):
     """The lab's anchor; times in s."""
 
     vocabulary: int
@@ -168,7 +173,7 @@ class Embedding(msgspec.Struct, kw_only=True):
     projection_seconds: float | None = None
 
 
-class Comparison(msgspec.Struct, kw_only=True):
+class Comparison(Record):
     """A ratio of two methods' rates at a size, from pairs."""
 
     method: str
@@ -181,7 +186,7 @@ class Comparison(msgspec.Struct, kw_only=True):
     verdict: str
 
 
-class CubeLaw(msgspec.Struct, kw_only=True):
+class CubeLaw(Record):
     """Measured over predicted, s / s."""
 
     method: str
@@ -192,7 +197,7 @@ class CubeLaw(msgspec.Struct, kw_only=True):
     ratio: float
 
 
-class Results(msgspec.Struct, kw_only=True):
+class Results(Record):
     """results.json."""
 
     schema: str
@@ -206,8 +211,8 @@ class Results(msgspec.Struct, kw_only=True):
     embedding: Embedding | None
     short_name: str | None = None
     speedup_measured: Speedup | None = None
-    comparisons: list[Comparison] = []
-    cube_law: list[CubeLaw] = []
+    comparisons: list[Comparison] = msgspec.field(default_factory=list)
+    cube_law: list[CubeLaw] = msgspec.field(default_factory=list)
 
     def cell(self, method: str, n: int) -> Cell | None:
         """The cell of a method at a size, if there is one."""
@@ -219,17 +224,17 @@ class Results(msgspec.Struct, kw_only=True):
         return [cell for cell in self.cells if not cell.extrapolated]
 
 
-class Hardware(msgspec.Struct, kw_only=True):
+class Hardware(Record):
     """What the manifest says of the machine. `reasons` says why a null is one."""
 
     cpu: str | None
     governor: str | None
     power: str | None
-    reasons: dict[str, str] = {}
+    reasons: dict[str, str] = msgspec.field(default_factory=dict)
     short_name: str | None = None
 
 
-class Manifest(msgspec.Struct, kw_only=True):
+class Manifest(Record):
     """manifest.json."""
 
     experiment: str
@@ -243,3 +248,9 @@ class Manifest(msgspec.Struct, kw_only=True):
     threads: dict[str, str | None]
     hardware: Hardware
     outputs: dict[str, str]
+
+
+SCHEMA_FILE = Path(__file__).with_name("submission.schema.json")
+
+if __name__ == "__main__":
+    SCHEMA_FILE.write_bytes(schema(Results))

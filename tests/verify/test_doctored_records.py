@@ -144,7 +144,7 @@ DOCTORED = {
     "a share outside its interval": (of("matmul", 64, lambda c: c["roof"].update(low=0.95)), "shares", "interval"),
     "a speedup that was edited": (_edited("speedup", "factor", times=2), "speedup", "factor"),
     "a speedup of another size": (_edited("speedup", "n", to=512), "speedup", "N=512"),
-    "a speedup that hides its extrapolation": (_edited("speedup", "extrapolated", to=False), "speedup", "extrapolated"),
+    "a speedup that hides its extrapolation": (_edited("speedup", "extrapolated", to=False), "speedup", "measured"),
     "no speedup": (lambda r: r.update(speedup=None), "speedup", "no speedup"),
     "a factor below fifty": (_slow_matmul, "factor of 50", "only", "doctor"),
     "another seed": (_edited("protocol", "seed", to=7), "inputs", "7"),

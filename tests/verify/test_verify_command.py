@@ -148,3 +148,10 @@ def test_a_learners_own_bench_without_anything_of_this_repository_is_checked(val
     assert not [check for check in checks.values() if check["passed"] is False]
     assert checks["methods table"]["passed"] is None  # it has no table, and needs none
     assert checks["agreement"]["passed"] is True
+
+
+def test_the_exported_schema_of_a_submission_is_the_one_that_is_read():
+    from labkit.codec import schema
+    from labkit.verify import shapes
+
+    assert shapes.SCHEMA_FILE.read_bytes() == schema(shapes.Results)
