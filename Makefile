@@ -60,6 +60,7 @@ redraw: .venv/run
 	@$(VENV) $(LAB) --redraw
 	@$(VENV) $(REPEAT) --redraw
 	@$(VENV) $(LADDER) --redraw
+	@$(VENV) $(MATRIX) --redraw
 
 doctor: .venv/run
 	@$(VENV) -m labkit doctor $(ARGS)

@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from labkit.errors import LabError, os_error
-from labkit.records import Cell, Ladder, Manifest, Record, Repeat, Results, Roofline
+from labkit.records import Cell, Ladder, Manifest, Matrix, Record, Repeat, Results, Roofline, RunComparison
 
 T = TypeVar("T", bound=Record)
 
@@ -104,6 +104,8 @@ SCHEMAS: dict[str, type[Record]] = {
     "kernels": Roofline,
     "repeat": Repeat,
     "ladder": Ladder,
+    "comparison": RunComparison,
+    "matrix": Matrix,
 }
 SCHEMA_FOLDER = Path(__file__).parent / "schemas"
 

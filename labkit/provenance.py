@@ -17,7 +17,7 @@ from labkit.threads import ACCELERATE_VARIABLE, LAB_VARIABLES
 REPOSITORY = Path(__file__).resolve().parents[1]
 # What a run itself writes: it does not make the checkout "dirty".
 _ARTIFACTS = (
-    "README.md", "experiments/*/README.md", "experiments/*/*.json", "experiments/*/*.png",
+    "README.md", "experiments/*/*.md", "experiments/*/*.json", "experiments/*/*.png",
 )  # fmt: skip
 _PACKAGES = ("numpy", "llvmlite", "matplotlib", "msgspec", "numba", "psutil", "rich", "threadpoolctl", "typer")
 

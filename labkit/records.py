@@ -571,3 +571,104 @@ class Ladder(Record):
     def cell(self, rung: str, n: int) -> LadderCell | None:
         """The cell of a rung at a size, if there is one."""
         return next((c for c in self.cells if (c.rung, c.n) == (rung, n)), None)
+
+
+# --- comparison.json: results side by side ----------------------------------------------------------
+
+
+FloorSource = Literal["one method under two names", "runs of one configuration", "repeat.json"]
+
+
+class Differing(Record):
+    """Something in which the manifests differ: one text a run."""
+
+    what: str
+    values: list[str]
+
+
+class ComparedRun(Record):
+    """A result by the name that tells it from the others; `remarks` say what limits it (partial, quick, noisy)."""
+
+    name: str
+    short_name: str
+    created: str
+    peak_gflops: float
+    remarks: list[str]
+
+
+class ComparedCell(Record):
+    """A cell of one run. `why` says what keeps it from being compared; of a missing one that is all there is.
+
+    `withheld`: its repetitions did not have their core to themselves.
+    """
+
+    state: Literal["measured", "extrapolated", "withheld", "invalid", "missing"]
+    repetitions: int
+    gflops: Bounded | None
+    interval: IntervalKind | None
+    share: Share | None
+    noisy: bool
+    why: str | None
+
+
+class Held(Record):
+    """A run held against the first named: its figure over that one's, or why there is no ratio or no interval.
+
+    A ratio above 1: faster, or a higher share of its own roof. `floor` is the portion within which nothing is called
+    a difference, and `floor_from` what was seen to differ by so much though it is the same. `noisy`: a cell of the
+    two is.
+    """
+
+    ratio: float | None
+    low: float | None
+    high: float | None
+    floor: float
+    floor_from: FloorSource
+    noisy: bool
+    verdict: Literal["faster", "slower", "higher", "lower", "no difference resolved", "not compared"]
+    why: str | None
+
+
+class ComparedRow(Record):
+    """A method at a size: one cell a run; shares and GFLOPS held against the first run's, null for that one itself."""
+
+    method: str
+    n: int
+    cells: list[ComparedCell]
+    share: list[Held | None]
+    gflops: list[Held | None]
+
+
+class RunComparison(Record):
+    """Results side by side, each run after the first held against it. `repeats`: indices of runs of one configuration.
+
+    `notes` say where the floors come from, and what is not known.
+    """
+
+    schema: Literal["comparison/1"]
+    runs: list[ComparedRun]
+    differences: list[Differing]
+    repeats: list[list[int]]
+    rows: list[ComparedRow]
+    notes: list[str]
+
+
+# --- experiments/03-matmul-perf/matrix.json ---------------------------------------------------------
+
+
+class LeftOut(Record):
+    """A Python that was found and not measured, and why."""
+
+    python: str
+    why: str
+
+
+class Matrix(Record):
+    """The quick protocol under each Python of a machine, the oldest first; `rounds` runs of each, pooled."""
+
+    schema: Literal["matrix/1"]
+    short_name: str
+    rounds: int
+    left_out: list[LeftOut]
+    comparison: RunComparison
+    manifest: Manifest

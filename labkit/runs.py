@@ -7,9 +7,9 @@ from typing import TypeVar
 
 from labkit import codec, machine
 from labkit.errors import LabError
-from labkit.records import Ladder, Manifest, Record, Results, Roofline
+from labkit.records import Ladder, MachineIdentity, Manifest, Record, Repeat, Results, Roofline
 
-RESULTS, MANIFEST = "results.json", "manifest.json"
+RESULTS, MANIFEST, REPEAT = "results.json", "manifest.json", "repeat.json"
 # A whole checkout may be named instead of the experiment in it.
 LAB = Path("experiments") / "03-matmul-perf"
 _COMMIT_LETTERS = 7
@@ -20,7 +20,7 @@ T = TypeVar("T", bound=Record)
 
 @dataclass(frozen=True)
 class Run:
-    """One result of the lab. Its roof and ladder are those beside it, if they are of the same machine and NumPy."""
+    """One result of the lab. What stands beside it is taken along if it is of the same machine and NumPy."""
 
     name: str
     folder: Path
@@ -28,6 +28,7 @@ class Run:
     manifest: Manifest
     roofline: Roofline | None
     ladder: Ladder | None
+    repeat: Repeat | None = None
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,11 @@ def locate(folder: Path) -> Path:
 def gather(folders: Sequence[Path]) -> list[Run]:
     """The runs in these folders, named apart; a LabError that names the folder where one cannot be read."""
     read = [_read(locate(folder)) for folder in folders]
-    names = _names_apart(read)
+    names = _names_apart(read, folders)
     return [Run(name, *parts) for name, parts in zip(names, read, strict=True)]
 
 
-_Parts = tuple[Path, Results, Manifest, Roofline | None, Ladder | None]
+_Parts = tuple[Path, Results, Manifest, Roofline | None, Ladder | None, Repeat | None]
 
 
 def _read(folder: Path) -> _Parts:
@@ -60,15 +61,26 @@ def _read(folder: Path) -> _Parts:
         manifest = codec.read(folder / MANIFEST, Manifest)
     except LabError as error:
         raise LabError(f"{folder}: {error}") from None
-    identity = machine.identity(manifest.hardware, manifest.blas, manifest.versions.get("numpy", ""))
+    identity = _identity(manifest)
     roofline = _beside(folder.parent / "01-roofline" / "kernels.json", Roofline)
     if roofline and roofline.machine != identity:
         roofline = None
     ladder = _beside(folder.parent / "03-speedup-ladder" / RESULTS, Ladder)
     its = _beside(folder.parent / "03-speedup-ladder" / MANIFEST, Manifest)
-    if its is None or machine.identity(its.hardware, its.blas, its.versions.get("numpy", "")) != identity:
+    if its is None or _identity(its) != identity:
         ladder = None
-    return folder, results, manifest, roofline, ladder
+    return folder, results, manifest, roofline, ladder, repeat_in(folder, manifest)
+
+
+def repeat_in(folder: Path, manifest: Manifest) -> Repeat | None:
+    """The study of what repeats in this folder, if it is of the machine and NumPy of this manifest."""
+    repeat = _beside(folder / REPEAT, Repeat)
+    return repeat if repeat and _identity(repeat.manifest) == _identity(manifest) else None
+
+
+def _identity(manifest: Manifest) -> MachineIdentity:
+    """The machine and NumPy that a manifest names."""
+    return machine.identity(manifest.hardware, manifest.blas, manifest.versions.get("numpy", ""))
 
 
 def _beside(path: Path, kind: type[T]) -> T | None:
@@ -107,7 +119,12 @@ def provenance(results: Results, manifest: Manifest) -> dict[str, str]:
         "threads": _NOT_KNOWN if blas.threads is None else str(blas.threads),
         "commit": commit + (" with changes" if git.dirty else ""),
         "protocol": "quick" if protocol.quick else "everything measured" if protocol.measure_all else "full",
+        "sizes": ", ".join(map(str, protocol.sizes)),
+        "methods": ", ".join(protocol.methods),
         "block size": str(protocol.block_size),
+        "seed": str(protocol.seed),
+        "dtype": protocol.dtype,
+        "shares taken at": results.roof.statistic,
         "status": results.status,
     }
 
@@ -124,8 +141,8 @@ _NAMING = ("CPU", "Python", "NumPy", "BLAS kernel", "commit", "protocol")
 _SAY_THEMSELVES = ("CPU", "Python", "protocol")
 
 
-def _names_apart(read: Sequence[_Parts]) -> list[str]:
-    """A name for each: of what differs between them as much as is needed, then the folder, then a number."""
+def _names_apart(read: Sequence[_Parts], given: Sequence[Path]) -> list[str]:
+    """A name for each: of what differs between them as much as is needed, then the folder given, then a number."""
     shorts = [results.short_name for _, results, *_ in read]
     if len(read) == 1:
         return shorts
@@ -138,7 +155,16 @@ def _names_apart(read: Sequence[_Parts]) -> list[str]:
             names = [f"{name}, {word}".removeprefix(", ") for name, word in zip(names, words, strict=True)]
         if len(set(names)) == len(names):
             return names
-    folders = [folder.resolve().name for folder, *_ in read]
-    if len(set(folders)) < len(folders):
-        folders = [f"{name} {i}" for i, name in enumerate(folders, 1)]
+    folders = _folder_names(given)
     return [f"{name}, {folder}".removeprefix(", ") for name, folder in zip(names, folders, strict=True)]
+
+
+def _folder_names(given: Sequence[Path]) -> list[str]:
+    """The last part of each path in which they differ: `a` and `b` of a/lab and b/lab; with a number if there is none."""
+    parts = [path.resolve().parts for path in given]
+    shortest = min(map(len, parts))
+    for back in range(1, shortest + 1):
+        names = [part[-back] for part in parts]
+        if len(set(names)) == len(names):
+            return names
+    return [f"{part[-1]} {i}" for i, part in enumerate(parts, 1)]
