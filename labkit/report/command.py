@@ -1,10 +1,13 @@
-"""`labkit report [DIR...]` as declared."""
+"""`labkit report [DIR...]`: read the runs, ask the doctor, write the page."""
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labkit.commandline import add_command
+
+if TYPE_CHECKING:
+    from labkit.report.opinion import Opinion
 
 
 def add(commands: Any) -> None:
@@ -24,4 +27,25 @@ def add(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    raise NotImplementedError
+    from labkit import runs, store
+    from labkit.comparison.side_by_side import compare
+    from labkit.report import page
+    from labkit.report.vega import scripts
+
+    several = runs.gather(arguments.folders)
+    doctor = None if arguments.no_doctor else _asked()
+    data = page.render(several, compare(several) if len(several) > 1 else None, doctor, scripts()).encode()
+    store.write_atomically(arguments.output, data)
+    print(f"Written: {arguments.output}, {len(data) / 1e6:.1f} MB, {', '.join(run.name for run in several)}")
+    return 0
+
+
+def _asked() -> "Opinion | str":
+    """The doctor's opinion, or why there is none: a page without it is better than no page."""
+    from labkit.errors import LabError
+    from labkit.report import opinion
+
+    try:
+        return opinion.ask()
+    except LabError as error:
+        return str(error)
