@@ -206,7 +206,7 @@ def test_a_run_of_one_method_at_one_size_can_be_shown():
 
 def test_what_differs_stands_above_the_figures(three):
     ids = [attrs.get("id") for _, attrs in three.elements]
-    assert ids.index("differs") < ids.index("figure-lab")
+    assert ids.index("differs") < ids.index("answer") < ids.index("figure-lab")
     assert "CPython 3.13.1" in three.text or "3.13.1" in three.text
     assert "a slower CPU" in three.text
 
