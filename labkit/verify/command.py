@@ -1,6 +1,7 @@
 """`labkit verify DIR...` as declared."""
 
 import argparse
+import io
 import sys
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ def _run(arguments: argparse.Namespace) -> int:
     from labkit.verify import presenting
     from labkit.verify.verdict import verify
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without a mark for "met" is no reason to end
     verdicts, unread = [], False
     for folder in arguments.folders:
         try:
@@ -46,7 +49,10 @@ def _run(arguments: argparse.Namespace) -> int:
     elif verdicts and arguments.markdown:
         print(presenting.as_markdown(verdicts))
     elif verdicts:
-        presenting.show(verdicts, Console(highlight=False))
+        console = Console(highlight=False)
+        with console.capture() as shown:  # printed by Python, as it is Python that notices when nobody reads on
+            presenting.show(verdicts, console)
+        print(shown.get(), end="")
     if unread:
         return MENDABLE
     return VALID if all(verdict.passed for verdict in verdicts) else NOT_VALID

@@ -1,5 +1,6 @@
 """Are the files there, readable, of the lab's schema, and the ones that the manifest speaks of?"""
 
+import datetime
 from collections.abc import Iterator
 
 from labkit import store
@@ -48,19 +49,30 @@ def _manifest(given: Submission) -> Check:
         if value is None and not manifest.hardware.reasons.get(one)
     ]
     faults += [f"it does not say {one}" for one in lab.THREAD_VARIABLES if one not in manifest.threads]
-    if not manifest.created or not manifest.command:
-        faults.append("it does not say when and by which command it was made")
+    if not _is_time(manifest.created) or not manifest.command:
+        faults.append("it does not say when (as 2026-01-31T12:00:00+00:00) and by which command it was made")
     if manifest.experiment != "03-matmul-perf":
         faults.append(f"it belongs to {manifest.experiment!r}, not to 03-matmul-perf")
     results = given.results
     if results and results.short_name and results.short_name != manifest.hardware.short_name:
         machine = manifest.hardware.short_name or manifest.hardware.cpu
         faults.append(f"it is of {machine}, while results.json is of {results.short_name}")
+    for what, value in (("quick", results.protocol.quick), ("sizes", results.protocol.sizes)) if results else ():
+        if what in manifest.config and manifest.config[what] != value:
+            faults.append(f"it says {what} {manifest.config[what]}, and results.json {value}")
     if results and results.protocol.seed != manifest.seed:
         faults.append(f"its seed, {manifest.seed}, is not that of results.json, {results.protocol.seed}")
     return of_faults(
         name, faults, "seed, versions, governor, power and thread settings stand in it, or why they do not"
     )
+
+
+def _is_time(text: str) -> bool:
+    try:
+        datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _digests(given: Submission) -> Check:

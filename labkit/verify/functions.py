@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from labkit.runs import LAB
 from labkit.verify import requirements as lab
 from labkit.verify.outcome import Check, met, not_met, of_faults, unknown
 from labkit.verify.submission import Submission
+from labkit.verify.syntax import NOT_READABLE, Sources
 
 WORKER = Path(__file__).with_name("worker.py")
 # Importing takes a second or two, the products below a second; a slow machine may take ten times that.
@@ -33,14 +35,18 @@ RANGES = {
 }
 WATCHED = (11, 13, 12)  # (M, K, N) of the call whose instructions are counted
 LARGEST_INTEGER = 8  # partial sums of such are exact in fp32, in any order
+# In so short a time no interpreter takes the 10^9 steps of a product of N = 1024, and a BLAS is done with it.
+BUSY_SECONDS = 0.3
 # A step C[i, j] += A[i, k] * B[k, j] takes some twenty instructions of the interpreter, a step over a row one for
 # all of its elements.
 LEAST_INSTRUCTIONS_A_STEP = 4
 # Rounded once, from double, an element agrees with the exact product; summed in fp32 over 64 terms one in five does.
 DOUBLE_IF_EXACT = 0.9
 UNIT = 2.0**-24  # the rounding error of fp32
-_NAMES = ("import", "agreement", "exact on integers", "float32 throughout", "interpreted steps", "methods table",
-          "lab's operands", "nothing else loaded", "no network")  # fmt: skip
+_NAMES = ("import", "agreement", "exact on integers", "float32 throughout", "interpreted steps", "functions called",
+          "methods table", "lab's operands", "nothing else loaded", "no network")  # fmt: skip
+# What the worker must have said, to have come to its end.
+_SAID = ("errors", "tried", "watched", "returned", "methods", "lines", "operands", "loaded")
 _INTERPRETED = lab.FUNCTIONS[:2]
 
 Matrix = npt.NDArray[np.float32]
@@ -90,13 +96,20 @@ class Answers:
     products: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
 
-def checks(given: Submission, seed: int | None = None, limit_seconds: float = LIMIT_SECONDS) -> Iterator[Check]:
+def checks(
+    given: Submission,
+    seed: int | None = None,
+    limit_seconds: float = LIMIT_SECONDS,
+    busy_seconds: float = BUSY_SECONDS,
+) -> Iterator[Check]:
     """The functions called at fresh shapes; `seed` draws the same ones again."""
     if "bench.py" not in given.files:
         yield from (unknown(name, f"bench.py {given.faults['bench.py']}") for name in _NAMES)
         return
     trial = Trial.draw(secrets.randbits(32) if seed is None else seed)
-    answers = ask(given.folder, trial, limit_seconds)
+    sources = _sources(given)
+    siblings = [name for name in sources.modules if name != "bench"] if sources else []
+    answers = ask(given.folder, trial, limit_seconds, siblings, busy_seconds)
     if answers.fault:
         yield not_met(_NAMES[0], answers.fault)
         yield from (unknown(name, "the functions could not be called") for name in _NAMES[1:])
@@ -106,6 +119,7 @@ def checks(given: Submission, seed: int | None = None, limit_seconds: float = LI
     yield of_faults("exact on integers", list(_inexact(trial, answers)), _on_shapes("bit for bit right", trial))
     yield of_faults("float32 throughout", list(_doubles(trial, answers)), "products are float32, and summed as such")
     yield _interpreted(answers)
+    yield _called_as_defined(sources, answers)
     yield _methods(answers)
     yield _operands(answers)
     loaded = [f"{name} is loaded with bench.py: pure NumPy is asked for" for name in answers.said["loaded"]]
@@ -118,13 +132,21 @@ def _on_shapes(said: str, trial: Trial) -> str:
     return f"{said} at {', '.join(dict.fromkeys(trial.shape(case) for case in trial.cases))}"
 
 
-def ask(folder: Path, trial: Trial, limit_seconds: float) -> Answers:
+def _sources(given: Submission) -> Sources | None:
+    try:
+        return Sources(given.folder, given.files["bench.py"])
+    except NOT_READABLE:
+        return None
+
+
+def ask(folder: Path, trial: Trial, limit_seconds: float, siblings: list[str], busy_seconds: float) -> Answers:
     """Run the worker on a submission's folder."""
     with tempfile.TemporaryDirectory() as temporary:
         exchange = Path(temporary)
         plan = {
             "folder": str(folder.resolve()), "functions": list(lab.FUNCTIONS), "cases": trial.cases,
             "watched": list(_INTERPRETED), "foreign": list(lab.FOREIGN),
+            "siblings": siblings, "busy_seconds": busy_seconds,
         }  # fmt: skip
         (exchange / "plan.json").write_text(json.dumps(plan))
         both = {f"{X} {case}": pair[i] for case, pair in trial.operands.items() for i, X in enumerate("AB")}
@@ -137,8 +159,8 @@ def ask(folder: Path, trial: Trial, limit_seconds: float) -> Answers:
             if "import" in said:
                 return Answers(f"bench.py cannot be imported: {said['import']}")
             with np.load(exchange / "products.npz", allow_pickle=False) as products:
-                return Answers(said=said, products=dict(products))
-        except (OSError, ValueError, EOFError):
+                return Answers(said={name: said[name] for name in _SAID}, products=dict(products))
+        except (OSError, ValueError, EOFError, KeyError, TypeError, RecursionError, zipfile.BadZipFile):
             return Answers(
                 "bench.py ends the process that imports it: put what runs under `if __name__ == '__main__':`"
             )
@@ -261,9 +283,34 @@ def _interpreted(answers: Answers) -> Check:
                 f"{function} takes {watched['steps']:,} instructions of the interpreter for {M * K * N:,} steps: "
                 "something else than a loop in Python does the work"
             )
-    if not told:
+    faults += [
+        f"{function} is done with N=1024 in less than {BUSY_SECONDS:g} s: no loop in Python takes 10^9 steps so soon"
+        for function in answers.said["returned"]
+    ]
+    if not told and not faults:
         return unknown(name, "neither naive nor blocked could be watched")
     return of_faults(name, faults, "the interpreter runs through every step of naive and blocked")
+
+
+def _called_as_defined(sources: Sources | None, answers: Answers) -> Check:
+    """Whether what is called under a name is the function whose source was looked at."""
+    name, faults, told = "functions called", [], 0
+    for function in lab.FUNCTIONS if sources else ():
+        assert sources
+        found, line = sources.find(function), answers.said["lines"].get(function)
+        if not isinstance(found, tuple):
+            continue
+        node, module = found
+        told += 1
+        first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
+        if line != [f"{module.name.rpartition('.')[2]}.py", first]:
+            faults.append(
+                f"{function}, as it is called, is not the function of line {first} of {module.name}.py: bind the name "
+                "once, and give a decorator functools.wraps"
+            )
+    if not told:
+        return unknown(name, "the sources cannot be read")
+    return of_faults(name, faults, "what is called under a name is the function that was read")
 
 
 def _methods(answers: Answers) -> Check:

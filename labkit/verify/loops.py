@@ -1,51 +1,52 @@
 """Is a function a loop in pure Python over scalars? By its syntax: what is an array where, and what is done to it."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from labkit.verify.ranks import HARMLESS, RANKED, Ranks
 from labkit.verify.syntax import Function, Module, Sources
 
 # Builtins that a loop may call; what makes whole sequences at once is not among them.
-_BUILTINS = {"range", "len", "min", "max", "zip", "enumerate", "int", "reversed", "sum", "isinstance", "abs", "divmod",
-             "ValueError", "TypeError", "AssertionError", "print", "iter", "next", "tuple"}  # fmt: skip
-# What makes an array or a scalar, and computes nothing.
-_MAKERS = {"zeros", "empty", "full", "zeros_like", "empty_like", "full_like"}
-_HARMLESS = _MAKERS | {
-    "float32",
-    "asarray",
-    "ascontiguousarray",
-    "shape",
-    "ndim",
-    "dtype",
-    "result_type",
-    "ndindex",
-    "int64",
-    "intp",
-    "int32",
-}
-_ARRAY_METHODS = {"astype", "copy", "fill", "view", "reshape", "transpose"}
-_DOUBLE = {"float64", "double", "longdouble", "float128", "float_", "f8", "<f8", "d", "complex64", "complex128"}
-_DEFAULT_IS_DOUBLE = {"zeros", "empty", "full"}
+_BUILTINS = {
+    "range", "len", "min", "max", "zip", "enumerate", "int", "reversed", "sum", "isinstance", "abs", "divmod", "print",
+    "iter", "next", "tuple", "str", "repr", "type", "super",
+}  # fmt: skip
+# Modules of Python's own that only count, or know numbers.
+_COUNTING = ("itertools", "math")
+# Single numbers multiplied and added by name are a step of the loop, too.
+_SCALAR_STEPS = ("multiply", "add")
+# Of an array, what leads past the loop, to NumPy's products or to its memory.
+_BACK_DOORS = ("data", "base", "ctypes")
+_DOUBLE = {"float64", "double", "longdouble", "float128", "float_", "complex64", "complex128"}
+_SINGLE = {"float32", "single", "dtype", "type"}  # np.float32, A.dtype, A.dtype.type
+_SINGLE_TEXTS = {"float32", "single", "f4", "<f4", "=f4", "f"}
+_DEFAULT_IS_DOUBLE = {"zeros": 2, "empty": 2, "full": 3, "ndarray": 2}  # arguments with the dtype
 _LISTS = (ast.List, ast.ListComp, ast.Dict, ast.DictComp, ast.Set, ast.SetComp)
 
 
 class Loop:
-    """One function: `faults` say what in it is no scalar arithmetic in a loop, `depth` how deep its loops nest."""
+    """One function: `faults` say what in it is no scalar arithmetic in a loop, `depth` how deep its loops nest.
+
+    `ranks` are those of the arguments that it is called with; without them each is a matrix. `steps` are the third
+    arguments of its ranges, as text.
+    """
 
     def __init__(
-        self, function: Function, module: Module, sources: Sources, seen: frozenset[str] = frozenset()
+        self,
+        function: Function,
+        module: Module,
+        sources: Sources,
+        seen: frozenset[str] = frozenset(),
+        ranks: Sequence[int] | None = None,
     ) -> None:
         self.module, self.sources, self.seen = module, sources, seen
         self.name = getattr(function, "name", "<lambda>")
         self.faults: list[str] = []
         self.depth = 0
-        arguments = function.args
-        self.dimensions: dict[str, int] = dict.fromkeys(
-            [a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)], 2
-        )
-        for argument, default in _defaults(arguments):
-            if isinstance(default, ast.Constant) and isinstance(default.value, int):
-                self.dimensions[argument] = 0
+        self.steps: list[str] = []
+        self.local: dict[str, ast.FunctionDef] = {}
+        self._converted: set[int] = set()  # arrays that are made only to be turned into float32
+        self.ranks = Ranks(function.args, ranks)
         body = function.body if isinstance(function.body, list) else [ast.Return(function.body)]
         for statement in body:
             self._statement(statement, 0)
@@ -61,217 +62,225 @@ class Loop:
         self.depth = max(self.depth, depth)
         if isinstance(node, ast.For):
             self._expression(node.iter, depth)
-            self._bind_loop(node.target, node.iter)
-            for inner in (*node.body, *node.orelse):
-                self._statement(inner, depth + self._loops_of(node.iter))
-            self.depth = max(self.depth, depth + self._loops_of(node.iter))
+            self.ranks.bind_loop(node.target, node.iter)
+            self._body([*node.body, *node.orelse], depth + loops_of(node.iter))
         elif isinstance(node, ast.While):
             self._expression(node.test, depth + 1)
-            for inner in (*node.body, *node.orelse):
-                self._statement(inner, depth + 1)
-            self.depth = max(self.depth, depth + 1)
+            self._body([*node.body, *node.orelse], depth + 1)
         elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
             self._expression(node.value, depth)
             for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-                self._assign(target, node.value)
+                if isinstance(target, ast.Subscript) and self.ranks.of(target) > 0 and self.ranks.of(node.value) > 0:
+                    self._fault(target, f"`{brief(target)} = ...` writes a whole row or array at once")
+                self.ranks.assign(target, node.value)
         elif isinstance(node, ast.AugAssign):
             self._expression(node.value, depth)
-            if self._rank(node.target) > 0 or self._rank(node.value) > 0:
-                self._fault(node, f"`{_brief(node)}` works on a whole row or array at once, not on one element")
+            whole = max(self.ranks.of(node.target), self.ranks.of(node.value)) > 0
+            if whole and not (depth == 0 and isinstance(node.value, ast.Constant)):  # `C *= 0` once clears it
+                self._fault(node, f"`{brief(node)}` works on a whole row or array at once, not on one element")
             self._matrix_product(node, node.op)
         elif isinstance(node, ast.Import | ast.ImportFrom):
-            self._fault(node, f"`{_brief(node)}` inside the function")
-        else:
+            if not all(name in _COUNTING for name in _modules(node)):
+                self._fault(node, f"`{brief(node)}` inside the function")
+        elif isinstance(node, ast.FunctionDef):
+            self.local[node.name] = node
+        elif not isinstance(node, ast.Raise):  # what is said of a wrong operand computes nothing
             for child in ast.iter_child_nodes(node):
-                if isinstance(child, ast.stmt):
-                    self._statement(child, depth)
-                elif isinstance(child, ast.expr):
-                    self._expression(child, depth)
-                else:  # a handler, a with item, a match case
-                    for within in ast.iter_child_nodes(child):
-                        if isinstance(within, ast.stmt):
-                            self._statement(within, depth)
-                        elif isinstance(within, ast.expr):
-                            self._expression(within, depth)
+                self._child(child, depth)
 
-    def _assign(self, target: ast.expr, value: ast.expr) -> None:
-        if isinstance(target, ast.Name):
-            self.dimensions[target.id] = self._rank(value)
-        elif isinstance(target, ast.Subscript) and self._rank(target) > 0 and self._rank(value) > 0:
-            self._fault(target, f"`{_brief(target)} = ...` writes a whole row or array at once")
-        elif isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
-            for one, its in zip(target.elts, value.elts, strict=False):
-                self._assign(one, its)
-        elif isinstance(target, ast.Tuple):
-            for one in target.elts:
-                if isinstance(one, ast.Name):
-                    self.dimensions[one.id] = 0
+    def _body(self, statements: Sequence[ast.stmt], depth: int) -> None:
+        self.depth = max(self.depth, depth)
+        for statement in statements:
+            self._statement(statement, depth)
 
-    def _bind_loop(self, target: ast.expr, iterable: ast.expr) -> None:
-        """What a loop's variables are: rows of what is looped over, or indices."""
-        called = _called(iterable)
-        if called == "enumerate" and isinstance(target, ast.Tuple) and len(target.elts) == 2:
-            self._bind_loop(target.elts[0], ast.Constant(0))
-            self._bind_loop(target.elts[1], iterable.args[0] if iterable.args else ast.Constant(0))  # type: ignore[attr-defined]
-        elif called == "zip" and isinstance(target, ast.Tuple):
-            for one, its in zip(target.elts, iterable.args, strict=False):  # type: ignore[attr-defined]
-                self._bind_loop(one, its)
-        elif isinstance(target, ast.Name):
-            self.dimensions[target.id] = max(0, self._rank(iterable) - 1)
-        elif isinstance(target, ast.Tuple):
-            for one in target.elts:
-                self._bind_loop(one, ast.Constant(0))
-
-    def _loops_of(self, iterable: ast.expr) -> int:
-        """How many loops one `for` is: as many as the ranges that itertools.product or np.ndindex runs over."""
-        if _called(iterable) in ("product", "ndindex"):
-            many = len(iterable.args)  # type: ignore[attr-defined]
-            for keyword in iterable.keywords:  # type: ignore[attr-defined]
-                if (
-                    keyword.arg == "repeat"
-                    and isinstance(keyword.value, ast.Constant)
-                    and isinstance(keyword.value.value, int)
-                ):
-                    many *= keyword.value.value
-            return max(1, many)
-        return 1
+    def _child(self, node: ast.AST, depth: int) -> None:
+        if isinstance(node, ast.stmt):
+            self._statement(node, depth)
+        elif isinstance(node, ast.expr):
+            self._expression(node, depth)
+        else:  # a handler, a with item, a match case
+            for child in ast.iter_child_nodes(node):
+                self._child(child, depth)
 
     # --- expressions ------------------------------------------------------------------------------------
 
     def _expression(self, node: ast.expr, depth: int) -> None:
         if isinstance(node, _LISTS):
-            self._fault(node, f"`{_brief(node)}` is a Python list or its like: arrays are the containers here")
+            self._fault(node, f"`{brief(node)}` is a Python list or its like: arrays are the containers here")
         if isinstance(node, ast.BinOp):
-            if max(self._rank(node.left), self._rank(node.right)) > 0 and not isinstance(node.op, ast.MatMult):
-                self._fault(node, f"`{_brief(node)}` works on a whole row or array at once, not on one element")
+            whole = max(self.ranks.of(node.left), self.ranks.of(node.right)) > 0
+            if whole and not isinstance(node.op, ast.MatMult):
+                self._fault(node, f"`{brief(node)}` works on a whole row or array at once, not on one element")
             self._matrix_product(node, node.op)
         elif isinstance(node, ast.GeneratorExp):
             for generator in node.generators:
-                self._bind_loop(generator.target, generator.iter)
-                depth += self._loops_of(generator.iter)
+                self.ranks.bind_loop(generator.target, generator.iter)
+                depth += loops_of(generator.iter)
             self.depth = max(self.depth, depth)
+        elif isinstance(node, ast.Attribute):
+            self._attribute(node)
         elif isinstance(node, ast.Call):
             self._call(node, depth)
-        elif isinstance(node, ast.Attribute) and node.attr in _DOUBLE:
-            self._fault(node, f"`{_brief(node)}`: float32 throughout is asked for")
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in _DOUBLE:
-            self._fault(node, f"{node.value!r}: float32 throughout is asked for")
+            made = isinstance(node.func, ast.Attribute | ast.Name) and _last(node.func) in _DEFAULT_IS_DOUBLE
+            arguments = node.args[1:] if made else node.args  # a shape may be written as a list
+            for part in [node.func, *arguments, *(keyword.value for keyword in node.keywords)]:
+                self._expression(part, depth)
+            return
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.expr):
                 self._expression(child, depth)
             elif isinstance(child, ast.comprehension):
                 for inner in (child.iter, *child.ifs):
                     self._expression(inner, depth)
-            elif isinstance(child, ast.keyword):
-                if child.arg == "dtype" and isinstance(child.value, ast.Name) and child.value.id == "float":
-                    self._fault(child.value, "dtype=float is float64: float32 throughout is asked for")
-                self._expression(child.value, depth)
+
+    def _attribute(self, node: ast.Attribute) -> None:
+        if node.attr in _DOUBLE:
+            self._fault(node, f"`{brief(node)}`: float32 throughout is asked for")
+        elif node.attr in _BACK_DOORS or (node.attr.startswith("__") and node.attr.endswith("__")):
+            self._fault(node, f"`{brief(node)}` leads past the loop")
 
     def _matrix_product(self, node: ast.AST, operator: ast.operator) -> None:
         if isinstance(operator, ast.MatMult):
-            self._fault(node, f"`{_brief(node)}` is a product by NumPy, not by a loop")
+            self._fault(node, f"`{brief(node)}` is a product by NumPy, not by a loop")
+
+    # --- calls ------------------------------------------------------------------------------------------
 
     def _call(self, node: ast.Call, depth: int) -> None:
+        self._dtypes(node)
         called = node.func
         if isinstance(called, ast.Name):
             self._named_call(node, called.id, depth)
-        elif isinstance(called, ast.Attribute):
-            root = called
-            while isinstance(root.value, ast.Attribute):
-                root = root.value
-            owner = root.value.id if isinstance(root.value, ast.Name) else ""
-            if owner in self.module.numpy:
-                self._numpy_call(node, called.attr)
-            elif called.attr in ("tolist", "item"):
-                self._fault(node, f"`.{called.attr}()` makes Python's own floats, which are float64 and no arrays")
-            elif self._rank(called.value) > 0 and called.attr not in _ARRAY_METHODS:
-                self._fault(node, f"`{_brief(node)}` works on a whole array at once")
-            elif (
-                self._rank(called.value) == 0
-                and owner not in ("itertools", "math", "operator", "")
-                and owner not in self.dimensions
-            ):
-                self._fault(node, f"`{_brief(node)}` is not part of a loop in pure Python")
-            if called.attr == "astype" and any(isinstance(a, ast.Name) and a.id == "float" for a in node.args):
-                self._fault(node, "astype(float) is float64: float32 throughout is asked for")
-
-    def _numpy_call(self, node: ast.Call, name: str) -> None:
-        if name not in _HARMLESS and name not in _DOUBLE:
-            self._fault(node, f"`{_brief(node)}` lets NumPy compute what the loop is to compute")
-        if (
-            name in _DEFAULT_IS_DOUBLE
-            and len(node.args) < (3 if name == "full" else 2)
-            and not any(keyword.arg == "dtype" for keyword in node.keywords)
-        ):
-            self._fault(node, f"`{_brief(node)}` without a dtype makes float64: add dtype=np.float32")
+            return
+        if not isinstance(called, ast.Attribute):
+            self._fault(node, f"`{brief(node)}` computes elsewhere, where it cannot be looked into")
+            return
+        root: ast.expr = called.value
+        while isinstance(root, ast.Attribute):
+            root = root.value
+        owner = root.id if isinstance(root, ast.Name) and root.id not in self.ranks.names else ""
+        if owner in self.module.numpy:
+            self._numpy_call(node, called.attr)
+        elif called.attr in ("tolist", "item"):
+            self._fault(node, f"`.{called.attr}()` makes Python's own floats, which are float64 and no arrays")
+        elif called.attr not in RANKED and called.attr not in ("type", "fill") and owner not in _COUNTING:
+            self._fault(node, f"`{brief(node)}` is not part of a loop over single elements")
 
     def _named_call(self, node: ast.Call, name: str, depth: int) -> None:
-        if name == "float":
-            self._fault(node, f"`{_brief(node)}` is float64: float32 throughout is asked for")
-        elif name in ("list", "dict", "set", "map"):
-            self._fault(node, f"`{_brief(node)}`: arrays are the containers here, and loops are written out")
-        elif name == "product":
+        module, original = self.module.imported.get(name, ("", ""))
+        if name in self.ranks.names:
+            bound = self.ranks.bound.get(name)
+            if bound is not None and self._is_numpys(bound):
+                self._numpy_call(node, _last(bound))
+            elif bound is None or _last(bound) != "type":  # f32 = A.dtype.type makes a scalar
+                self._fault(node, f"`{brief(node)}` calls something that was handed in")
+        elif name in self.local:
+            self._look_into(node, self.local[name], self.module, depth)
+        elif module.split(".")[0] == "numpy":
+            self._numpy_call(node, original)
+        elif module in _COUNTING:
             return
-        elif name not in _BUILTINS:
-            self._helper(node, name, depth)
+        elif module and self.sources.define(name, self.module) is None:
+            self._fault(node, f"`{brief(node)}` computes elsewhere, where it cannot be looked into")
+        else:
+            self._own_or_builtin(node, name, depth)
 
-    def _helper(self, node: ast.Call, name: str, depth: int) -> None:
-        """A function of the submission's own is looked into; anything else computes elsewhere."""
-        if name in self.seen or name == self.name:
-            return
+    def _own_or_builtin(self, node: ast.Call, name: str, depth: int) -> None:
         found = self.sources.define(name, self.module)
         if isinstance(found, tuple):
-            inner = Loop(*found, self.sources, self.seen | {self.name})
-            self.faults += [fault for fault in inner.faults if fault not in self.faults]
-            self.depth = max(self.depth, depth + inner.depth)
-        else:
-            self._fault(node, f"`{_brief(node)}` computes elsewhere, where it cannot be looked into")
+            if name not in self.seen and name != self.name:
+                self._look_into(node, *found, depth)
+        elif found is not None and self._is_numpys(found):  # f32 = np.float32
+            self._numpy_call(node, _last(found))
+        elif found is not None:
+            self._fault(node, f"`{brief(node)}` is `{brief(found)}`, and computes elsewhere")
+        elif name == "float":
+            self._fault(node, f"`{brief(node)}` is float64: float32 throughout is asked for")
+        elif name in ("list", "dict", "set", "map"):
+            self._fault(node, f"`{brief(node)}`: arrays are the containers here, and loops are written out")
+        elif name == "range" and len(node.args) == 3:
+            self.steps.append(brief(node.args[2]))
+        elif name not in _BUILTINS:
+            self._fault(node, f"`{brief(node)}` computes elsewhere, where it cannot be looked into")
 
-    def _rank(self, node: ast.expr) -> int:
-        """How many dimensions an expression has, as syntax tells: 0 for a number, 1 for a row, 2 for a matrix."""
-        if isinstance(node, ast.Name):
-            return self.dimensions.get(node.id, 0)
-        if isinstance(node, ast.Subscript):
-            indices = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-            if isinstance(node.value, ast.Attribute) and node.value.attr == "shape":
-                return 0
-            taken = sum(
-                not isinstance(i, ast.Slice) and not (isinstance(i, ast.Constant) and i.value in (None, ...))
-                for i in indices
-            )
-            return max(0, self._rank(node.value) - taken)
-        if isinstance(node, ast.Attribute) and node.attr == "T":
-            return self._rank(node.value)
-        if isinstance(node, ast.BinOp):
-            return max(self._rank(node.left), self._rank(node.right))
-        if isinstance(node, ast.UnaryOp):
-            return self._rank(node.operand)
-        if isinstance(node, ast.IfExp):
-            return max(self._rank(node.body), self._rank(node.orelse))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            if node.func.attr in _MAKERS | {"asarray", "ascontiguousarray"}:
-                return 2
-            if node.func.attr in _ARRAY_METHODS:
-                return self._rank(node.func.value)
-        return 0
+    def _look_into(self, node: ast.Call, function: Function, module: Module, depth: int) -> None:
+        """A function of the submission's own, with the ranks of what it is given."""
+        ranks = [self.ranks.of(argument) for argument in node.args]
+        inner = Loop(function, module, self.sources, self.seen | {self.name}, ranks)
+        self.faults += [fault for fault in inner.faults if fault not in self.faults]
+        self.steps += inner.steps
+        self.depth = max(self.depth, depth + inner.depth)
+
+    def _is_numpys(self, node: ast.expr) -> bool:
+        return isinstance(node, ast.Attribute) and getattr(node.value, "id", "") in self.module.numpy
+
+    def _numpy_call(self, node: ast.Call, name: str) -> None:
+        scalars = all(self.ranks.of(argument) == 0 for argument in node.args) and not node.keywords
+        if name in _SCALAR_STEPS and scalars:
+            return
+        if name not in HARMLESS and name not in _DOUBLE:
+            self._fault(node, f"`{brief(node)}` lets NumPy compute what the loop is to compute")
+
+    def _dtypes(self, node: ast.Call) -> None:
+        """No dtype but float32, and none left to NumPy, which takes float64."""
+        name = _last(node.func)
+        given = [keyword.value for keyword in node.keywords if keyword.arg == "dtype"]
+        if name in _DEFAULT_IS_DOUBLE and self._is_maker(node.func):
+            given += node.args[_DEFAULT_IS_DOUBLE[name] - 1 : _DEFAULT_IS_DOUBLE[name]]
+            if not given and id(node) not in self._converted:
+                self._fault(node, f"`{brief(node)}` without a dtype makes float64: add dtype=np.float32")
+        if name == "astype":
+            given += node.args[:1]
+            self._converted.add(id(node.func.value) if isinstance(node.func, ast.Attribute) else 0)
+        for one in given:
+            if not self._single(one):
+                self._fault(node, f"`{brief(node)}` is not float32, or float64 by another name")
+
+    def _is_maker(self, called: ast.expr) -> bool:
+        """Whether what is called is NumPy's."""
+        if isinstance(called, ast.Attribute):
+            return getattr(called.value, "id", "") in self.module.numpy
+        return self.module.imported.get(getattr(called, "id", ""), ("", ""))[0].split(".")[0] == "numpy"
+
+    def _single(self, dtype: ast.expr) -> bool:
+        """Whether a dtype is float32's, or that of an operand."""
+        if isinstance(dtype, ast.Constant):
+            return dtype.value in _SINGLE_TEXTS
+        if isinstance(dtype, ast.Attribute):
+            return dtype.attr in _SINGLE
+        if isinstance(dtype, ast.Name):
+            bound = self.ranks.bound.get(dtype.id) or self.sources.define(dtype.id, self.module)
+            imported = self.module.imported.get(dtype.id, ("", dtype.id))[1]
+            return self._single(bound) if isinstance(bound, ast.expr) else imported in _SINGLE
+        return False
 
 
-def _defaults(arguments: ast.arguments) -> Iterator[tuple[str, ast.expr | None]]:
-    positional = [*arguments.posonlyargs, *arguments.args]
-    yield from zip(
-        (a.arg for a in positional[len(positional) - len(arguments.defaults) :]), arguments.defaults, strict=True
-    )
-    yield from zip((a.arg for a in arguments.kwonlyargs), arguments.kw_defaults, strict=True)
+def loops_of(iterable: ast.expr) -> int:
+    """How many loops one `for` is: as many as the ranges that itertools.product or np.ndindex runs over."""
+    if not isinstance(iterable, ast.Call) or _last(iterable.func) not in ("product", "ndindex"):
+        return 1
+    many = 0
+    for argument in iterable.args:
+        of_matrix = isinstance(argument, ast.Attribute) and argument.attr == "shape"
+        many += 2 if of_matrix else len(argument.elts) if isinstance(argument, ast.Tuple) else 1
+    for keyword in iterable.keywords:
+        if keyword.arg == "repeat" and isinstance(keyword.value, ast.Constant) and isinstance(keyword.value.value, int):
+            many *= keyword.value.value
+    return max(1, many)
 
 
-def _called(node: ast.expr) -> str:
-    """The last name of what a call calls; empty if it is no call."""
-    if not isinstance(node, ast.Call):
-        return ""
-    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+def _modules(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
+    if isinstance(node, ast.ImportFrom):
+        yield node.module or ""
+    else:
+        yield from (alias.name for alias in node.names)
 
 
-def _brief(node: ast.AST) -> str:
+def _last(node: ast.expr) -> str:
+    """The last part of a dotted name."""
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+def brief(node: ast.AST) -> str:
     """The code of a node in one short line."""
     text = " ".join(ast.unparse(node).split())
     return text if len(text) <= 60 else text[:57] + "..."

@@ -11,6 +11,10 @@ class Check:
     passed: bool | None
     reason: str
 
+    def __post_init__(self) -> None:
+        # A reason quotes what was handed in: nothing of it is to reach a terminal as a command.
+        object.__setattr__(self, "reason", "".join(c if c.isprintable() else " " for c in self.reason))
+
 
 def met(name: str, reason: str) -> Check:
     """The requirement holds."""

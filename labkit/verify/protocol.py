@@ -15,7 +15,9 @@ from labkit.verify.submission import Submission
 # What a cell's repetitions add up to may differ from its total by rounding ...
 _ROUNDING = 1e-6
 # ... and be more, where repetitions before and after a resumption hold different numbers of calls.
-_LEAST_OF_TOTAL = 0.3
+_LEAST_OF_TOTAL = 0.5
+# What a manifest may call the mains.
+_MAINS = ("ac", "ac power", "mains", "plugged in", "adapter", "ac adapter")
 _NAMES = ("inputs", "sizes", "methods", "repetitions", "seconds", "warm-up")
 
 
@@ -43,13 +45,15 @@ def _of_results(results: Results) -> Iterator[Check]:
     faults = [f"N = {', '.join(map(str, missing))} of the lab's sizes was not asked for"] if missing else []
     faults += [
         f"{method} has no cell at N={n}"
-        for method in lab.METHODS
-        for n in lab.SIZES
-        if n in protocol.sizes and method in protocol.methods and results.cell(method, n) is None
+        for method in dict.fromkeys((*lab.METHODS, *protocol.methods))
+        for n in protocol.sizes
+        if method in protocol.methods and results.cell(method, n) is None
     ]
     yield of_faults("sizes", faults, f"each method has a cell at N = {', '.join(map(str, lab.SIZES))}")
     missing_methods = [method for method in lab.METHODS if method not in protocol.methods]
     faults = [f"{method} was not measured" for method in missing_methods]
+    if protocol.block_size != lab.BLOCK_SIZE:
+        faults.append(f"blocked was measured with blocks of {protocol.block_size}, not of {lab.BLOCK_SIZE}")
     yield of_faults("methods", faults, f"{', '.join(lab.METHODS)} are there")
     resolution = protocol.clock_resolution_seconds
     faults = [fault for cell in results.measured for fault in _repetition_faults(cell, resolution)]
@@ -76,6 +80,8 @@ def _repetition_faults(cell: Cell, resolution: float | None) -> Iterator[str]:
     if any(not (s > 0 and math.isfinite(s)) for s in cell.seconds_per_call):
         yield f"{cell.name} has a time that is not positive"
         return
+    if any(not ratio > 0 for ratio in cell.cpu_over_wall):
+        yield f"{cell.name} has a repetition that took no processor time"
     if many < lab.MIN_REPETITIONS and lab.needs_all_repetitions(cell.method, cell.n):
         yield f"{cell.name} has {many} of the {lab.MIN_REPETITIONS} repetitions"
     for said, values in _of_each_repetition(cell).items():
@@ -163,6 +169,8 @@ def _power(given: Submission) -> Check:
         faults.append("the machine ran on its battery: plug in the charger, and measure again")
     if faults:
         return of_faults(name, faults, "")
+    if hardware.power is not None and hardware.power.lower() not in _MAINS:
+        return unknown(name, f"power is said to be {hardware.power!r}: whether that is the mains is not known")
     untold = [one for one, value in (("governor", hardware.governor), ("power", hardware.power)) if value is None]
     if untold:
         return unknown(name, "; ".join(f"{one}: {hardware.reasons.get(one, 'not said')}" for one in untold))

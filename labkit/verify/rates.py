@@ -3,10 +3,10 @@
 import math
 from collections.abc import Iterator
 
-from labkit import statistics
+from labkit import forensics, statistics
 from labkit.verify import requirements as lab
 from labkit.verify.outcome import Check, met, not_met, of_faults, unknown
-from labkit.verify.shapes import Cell, Results, Speedup
+from labkit.verify.shapes import Cell, Comparison, Embedding, Results, Speedup
 from labkit.verify.submission import Submission
 
 # Two ways to compute the same double agree to more digits than this; an edited figure does not.
@@ -14,6 +14,8 @@ _SAME = 1e-6
 # A share is taken by processor time at the fastest hundredth of visits, of which the record keeps the wall times of
 # the sentinel: recomputed from those it comes out within 2 % on a quiet machine, within 15 % on a busy one.
 _SHARE_WITHIN, _SHARE_WITHIN_WHEN_DISTURBED = 1.15, 1.6
+# Where no sentinel is recorded, a share can only be held against the best rate over the peak, which others move.
+_SHARE_BY_WALL = 2.0
 _NAMES = ("recorded agreement", "gflops", "shares", "speedup", "factor of 50", "derived figures")
 
 
@@ -47,7 +49,9 @@ def _agreement_faults(results: Results) -> Iterator[str]:
             yield f"{method} was not exact on small integers"
         elif one.allclose != (one.outside_allclose == 0) or not 0 <= one.outside_allclose <= one.elements:
             yield f"{method}: np.allclose is said to be {one.allclose}, with {one.outside_allclose} elements outside"
-        elif not one.max_scaled_error <= said.rtol + said.atol:
+        elif one.elements != said.n**2:
+            yield f"{method} is said to have {one.elements} elements, not {said.n}^2"
+        elif not 0 <= one.max_scaled_error <= said.rtol + said.atol:
             yield f"{method} is said to be within the bound, with an error of {one.max_scaled_error:.2g} of |A| @ |B|"
 
 
@@ -92,6 +96,9 @@ def _shares(results: Results) -> Check:
     for cell in results.measured:
         again = _share_again(cell, results)
         if again is None:
+            by_wall = cell.gflops.best / results.roof.peak_gflops
+            if not 1 / _SHARE_BY_WALL <= cell.roof.share / by_wall <= _SHARE_BY_WALL:
+                faults.append(f"{cell.name}: {100 * cell.roof.share:.3g} % is far from its rate over the peak")
             continue
         told += 1
         within = _SHARE_WITHIN_WHEN_DISTURBED if _disturbed(cell) else _SHARE_WITHIN
@@ -111,7 +118,11 @@ def _shares(results: Results) -> Check:
 
 def _disturbed(cell: Cell) -> bool:
     few = len(cell.seconds_per_call) < statistics.FEWEST_FOR_INTERVAL
-    return cell.noisy or few or any(mark is not None for mark in cell.marks or [])
+    return (
+        few
+        or (cell.gflops.high - cell.gflops.low) / cell.gflops.median > forensics.NOISY_WIDTH
+        or any(mark is not None for mark in cell.marks or [])
+    )
 
 
 def _share_again(cell: Cell, results: Results) -> float | None:
@@ -136,11 +147,12 @@ def _share_again(cell: Cell, results: Results) -> float | None:
 
 def _speedup(results: Results) -> Check:
     name = "speedup"
-    largest = max((cell.n for cell in results.cells), default=0)
+    both = [n for n in {c.n for c in results.cells} if results.cell("naive", n) and results.cell("matmul", n)]
+    largest = max(both, default=0)
     if results.speedup is None:
         return not_met(name, "results.json states no speedup: naive and matmul are needed at one size")
     faults = list(_speedup_faults(results, results.speedup))
-    if results.speedup.n != largest:
+    if results.speedup.n not in (largest, max(lab.SIZES)):
         faults.append(f"it is that of N={results.speedup.n}, not of the largest size, N={largest}")
     if results.speedup_measured is not None:
         faults += _speedup_faults(results, results.speedup_measured)
@@ -192,7 +204,9 @@ def _derived_faults(results: Results) -> Iterator[str]:
         cell = results.cell(row.method, row.n)
         if cell is None or not _same(row.measured, cell.gflops.median):
             yield f"the sanity table says {row.measured:.4g} GFLOPS of {row.method} at N={row.n}, its cell does not"
-        elif len(row.expected) == 2:
+        elif len(row.expected) != 2 or not row.expected[0] < row.expected[1]:
+            yield f"the sanity table has no range for {row.method} at N={row.n}"
+        else:
             low, high = row.expected
             verdict = "below" if row.measured < low else "above" if row.measured > high else "inside"
             if row.verdict != verdict:
@@ -202,32 +216,54 @@ def _derived_faults(results: Results) -> Iterator[str]:
         if base is None or cell is None or base.extrapolated or cell.extrapolated:
             yield f"the cube law is held against {law.method} at N={law.n}, which was not measured"
             continue
-        predicted = base.flops / base.gflops.median / 1e9 * (law.n / law.predicted_from) ** 3
-        if not (_same(law.predicted_seconds, predicted) and _same(law.ratio, law.measured_seconds / predicted)):
-            yield f"the cube law's prediction of {law.method} at N={law.n} does not follow from N={law.predicted_from}"
+        of_base, measured = (one.flops / one.gflops.median / 1e9 for one in (base, cell))
+        predicted = of_base * (law.n / law.predicted_from) ** 3
+        follows = (
+            (law.predicted_seconds, predicted),
+            (law.measured_seconds, measured),
+            (law.ratio, measured / predicted),
+        )
+        if not all(_same(recorded, value) for recorded, value in follows):
+            yield f"the cube law's prediction of {law.method} at N={law.n} does not follow from its cells"
     for comparison in results.comparisons:
-        yield from _comparison_faults(results, comparison.method, comparison.other, comparison.n, comparison.ratio)
-    embedding = results.embedding
-    if embedding:
-        e = embedding
-        if e.lookup_flops != 2 * e.vocabulary * e.width:
-            yield f"the lookup's {e.lookup_flops} flop is not 2 x vocabulary x width"
-        if e.projection_flops != 2 * e.batch * e.tokens * e.width * e.vocabulary:
-            yield f"the projection's {e.projection_flops} flop is not 2 x batch x tokens x width x vocabulary"
-        if e.projection_seconds and not _same(e.projection_gflops, e.projection_flops / e.projection_seconds / 1e9):
-            yield "the projection's GFLOPS do not follow from its seconds"
+        yield from _comparison_faults(results, comparison)
+    if results.embedding:
+        yield from _embedding_faults(results.embedding)
 
 
-def _comparison_faults(results: Results, method: str, other: str, n: int, ratio: float) -> Iterator[str]:
-    a, b = results.cell(method, n), results.cell(other, n)
+def _embedding_faults(e: Embedding) -> Iterator[str]:
+    if (e.vocabulary, e.width, e.batch, e.tokens) != lab.EMBEDDING:
+        yield f"the embedding is {e.vocabulary} x {e.width} for {e.batch} x {e.tokens} tokens, not as the lab's"
+    if e.lookup_flops != 2 * e.vocabulary * e.width:
+        yield f"the lookup's {e.lookup_flops} flop is not 2 x vocabulary x width"
+    if e.projection_flops != 2 * e.batch * e.tokens * e.width * e.vocabulary:
+        yield f"the projection's {e.projection_flops} flop is not 2 x batch x tokens x width x vocabulary"
+    if e.projection_seconds is not None and not _same(
+        e.projection_gflops * e.projection_seconds, e.projection_flops / 1e9
+    ):
+        yield "the projection's GFLOPS do not follow from its seconds"
+
+
+def _comparison_faults(results: Results, said: Comparison) -> Iterator[str]:
+    """A comparison recomputed from the repetitions of the same rounds."""
+    name = f"{said.method} against {said.other} at N={said.n}"
+    a, b = results.cell(said.method, said.n), results.cell(said.other, said.n)
     if a is None or b is None:
-        yield f"{method} is compared with {other} at N={n}, where one has no cell"
+        yield f"{name}: one has no cell"
         return
     if a.rounds is None or b.rounds is None:
+        if any(cell.rounds is not None for cell in results.measured):
+            yield f"{name}: the rounds of one are not recorded, those of other cells are"
         return
     of_a, of_b = (dict(zip(cell.rounds or [], cell.seconds_per_call, strict=False)) for cell in (a, b))
     common = sorted(of_a.keys() & of_b.keys())
-    if common and min(of_a.values()) > 0 and min(of_b.values()) > 0:
-        again = statistics.paired_ratio([of_b[r] for r in common], [of_a[r] for r in common]).value
-        if not _same(again, ratio):
-            yield f"{method} against {other} at N={n} is recorded as {ratio:.4g}, its pairs give {again:.4g}"
+    if not common or not min(*of_a.values(), *of_b.values()) > 0:
+        yield f"{name}: no pairs are recorded"
+        return
+    again = statistics.paired_ratio([of_b[r] for r in common], [of_a[r] for r in common])
+    if not (_same(again.value, said.ratio) and _same(again.low, said.low) and _same(again.high, said.high)):
+        yield f"{name} is recorded as {said.ratio:.4g}, its pairs give {again.value:.4g}"
+    elif said.pairs != again.pairs:
+        yield f"{name} is said to rest on {said.pairs} pairs, there are {again.pairs}"
+    elif said.verdict not in (statistics.verdict(again), "no difference resolved"):
+        yield f"{name} is called {said.verdict}, its interval does not say so"

@@ -6,7 +6,8 @@ SEED, DTYPE = 42, "float32"
 SIZES = (64, 128, 256, 512, 1024)
 METHODS = ("naive", "blocked", "einsum", "matmul")
 FUNCTIONS = ("matmul_naive", "matmul_blocked", "matmul_einsum")
-BLOCK_SIZE = 64
+BLOCK_SIZE = 64  # "matmul_blocked(A, B, block_size=64)"; others go by a name like blocked_32
+EMBEDDING = (600, 64, 32, 16)  # the anchor's V, D, B, T
 # "at minimum 5 reps, with the total elapsed time per (method, N) at least 1 second"
 MIN_REPETITIONS, MIN_SECONDS = 5, 1.0
 # "For naive at N=1024 you may need to run fewer iterations (or skip the largest size and extrapolate from N=512)":

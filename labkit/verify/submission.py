@@ -1,5 +1,6 @@
 """A folder that is to be checked, read once: its files as bytes, its records as far as they can be read."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -7,14 +8,16 @@ from typing import TypeVar
 import msgspec
 
 from labkit import codec
-from labkit.errors import LabError, os_error
-from labkit.records import Roofline
+from labkit.errors import LabError
+from labkit.records import Record, Roofline
 from labkit.runs import locate
 from labkit.verify.requirements import FILES
 from labkit.verify.shapes import Manifest, Results
 
-# A record of this lab is some hundred KiB, a figure too: what is larger is not read.
-MOST_BYTES = 64 << 20
+# A record of this lab is some hundred KiB, a figure too, a page or a source some ten: what is much larger is not read.
+MOST_BYTES, MOST_BYTES_OF_TEXT = 64 << 20, 1 << 20
+# Of a size, of flops, of a rate: beyond them no figure is one of a matrix product.
+LARGEST_N, LARGEST_NUMBER, LEAST_NUMBER = 1 << 16, 1e18, 1e-18
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -39,22 +42,63 @@ def read(folder: Path) -> Submission:
         folder = locate(folder)
         names = {path.name for path in folder.iterdir() if path.is_file()}
     except OSError as error:
-        raise os_error(f"look into {folder}", error) from None
+        raise LabError(f"{folder} cannot be looked into: {error.strerror}") from None
     files: dict[str, bytes] = {}
     faults: dict[str, str] = {}
     for name in FILES:
         try:
             if name not in names:
                 faults[name] = "is not there"
-            elif (folder / name).stat().st_size > MOST_BYTES:
-                faults[name] = f"is larger than {MOST_BYTES >> 20} MiB"
+            elif (folder / name).stat().st_size > _most_bytes(name):
+                faults[name] = f"is larger than {_most_bytes(name) >> 20} MiB"
             else:
                 files[name] = (folder / name).read_bytes()
         except OSError as error:
             faults[name] = f"cannot be read: {error.strerror}"
     results = _decode(files, "results.json", Results, faults)
+    fault = _implausible(results) if results else None
+    if fault:
+        results, faults["results.json"] = None, fault
     manifest = _decode(files, "manifest.json", Manifest, faults)
     return Submission(folder, files, faults, results, manifest, _roofline(folder))
+
+
+def _most_bytes(name: str) -> int:
+    return MOST_BYTES_OF_TEXT if name.endswith((".md", ".py")) else MOST_BYTES
+
+
+def _implausible(results: Results) -> str | None:
+    """Why no figure could be computed from this record; None if they can."""
+    for number in _numbers(msgspec.to_builtins(results)):
+        if not abs(number) < LARGEST_NUMBER:
+            return "it holds a number that is not finite, or larger than any of a matrix product"
+    for cell in results.cells:
+        if not 1 <= cell.n <= LARGEST_N or cell.flops < 1:
+            return f"{cell.name} has {cell.flops} flop: N is 1 or more, and flop are 2 N^3"
+        if not min(cell.gflops.median, cell.gflops.best, cell.gflops.low, cell.gflops.high) > 0:
+            return f"{cell.name} has a rate that is not above 0"
+    above_zero = {
+        "roof.peak_gflops": results.roof.peak_gflops, "roof.dram_gbs": results.roof.dram_gbs,
+        "roof.ridge_flop_per_byte": results.roof.ridge_flop_per_byte, "roof.crossover_n": results.roof.crossover_n,
+    }  # fmt: skip
+    for speedup in (results.speedup, results.speedup_measured):
+        if speedup:
+            above_zero |= {"speedup.naive_seconds": speedup.naive_seconds, "its matmul_seconds": speedup.matmul_seconds}
+    if results.embedding:
+        e = results.embedding
+        above_zero |= {"embedding.gather_seconds": e.gather_seconds, "embedding.one_hot_seconds": e.one_hot_seconds}
+    above_zero |= {"a comparison's ratio": min((c.ratio for c in results.comparisons), default=1.0)}
+    return next((f"{name} is not above 0" for name, value in above_zero.items() if not value > LEAST_NUMBER), None)
+
+
+def _numbers(value: object) -> Iterator[float]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for one in value:
+            yield from _numbers(one)
+    elif isinstance(value, int | float):
+        yield value
 
 
 def _decode(files: dict[str, bytes], name: str, kind: type[T], faults: dict[str, str]) -> T | None:
@@ -70,8 +114,19 @@ def _decode(files: dict[str, bytes], name: str, kind: type[T], faults: dict[str,
 def _roofline(folder: Path) -> Roofline | None:
     """The roof's own record, beside the lab's as in a checkout, or in the folder itself."""
     for path in (folder / "kernels.json", folder.parent / "01-roofline" / "kernels.json"):
-        try:
-            return codec.read(path, Roofline)
-        except LabError:
-            continue
+        if found := beside(path, Roofline):
+            return found
+    return None
+
+
+R = TypeVar("R", bound=Record)
+
+
+def beside(path: Path, kind: type[R]) -> R | None:
+    """A record that may stand beside a submission; None where there is no valid one, or something else of that name."""
+    try:
+        if path.is_file() and path.stat().st_size <= MOST_BYTES:
+            return codec.read(path, kind)
+    except (LabError, OSError):
+        pass
     return None

@@ -1,28 +1,36 @@
 """The sources of a submission as syntax trees: modules, imports, and where a name is defined. Nothing is run."""
 
 import ast
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+# What reading a source may end in, whoever wrote it.
+NOT_READABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 # A helper file may import a helper file: so far, and no farther, are names followed.
 _DEEPEST = 8
+_LONGEST_NAME, _MOST_BYTES = 200, 1 << 20
 
 
 @dataclass
 class Module:
-    """One source file. `numpy` are the names that NumPy goes by in it."""
+    """One source file.
+
+    `numpy` are the names that NumPy goes by in it, `imported` what single names are imported from: (module, name).
+    """
 
     name: str
     tree: ast.Module
     numpy: set[str] = field(default_factory=set)
+    imported: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
                 self.numpy |= {alias.asname or "numpy" for alias in node.names if alias.name == "numpy"}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                self.imported |= {alias.asname or alias.name: (node.module, alias.name) for alias in node.names}
 
     def constant(self, name: str) -> object:
         """The value of a module-level constant; None if it has none."""
@@ -48,19 +56,26 @@ class Sources:
         self.modules: dict[str, Module] = {"bench": Module("bench", ast.parse(bench))}
         waiting = ["bench"]
         while waiting:
-            for name in sorted({imported.split(".")[0] for imported, _ in imports(self.modules[waiting.pop()].tree)}):
-                path = folder / f"{name}.py"
-                if name not in self.modules and path.is_file():
-                    try:
+            for name in sorted({imported for imported, _ in imports(self.modules[waiting.pop()].tree)}):
+                if name in self.modules or len(name) > _LONGEST_NAME:
+                    continue
+                path = folder.joinpath(*name.split(".")).with_suffix(".py")
+                try:
+                    if path.is_file() and path.stat().st_size <= _MOST_BYTES:
                         self.modules[name] = Module(name, ast.parse(path.read_bytes()))
-                    except (SyntaxError, ValueError, OSError, RecursionError):
-                        continue
-                    waiting.append(name)
+                        waiting.append(name)
+                except (*NOT_READABLE, OSError):
+                    continue
 
     @property
     def bench(self) -> Module:
         """bench.py itself."""
         return self.modules["bench"]
+
+    def find(self, name: str) -> tuple[Function, Module] | ast.expr | None:
+        """What a name is in bench.py or, failing that, in a file beside it."""
+        found = (self.define(name, module) for module in (self.bench, *self.modules.values()))
+        return next((one for one in found if one is not None), None)
 
     def define(self, name: str, module: Module, depth: int = 0) -> tuple[Function, Module] | ast.expr | None:
         """What a name is bound to last in a module: a function and its module, another expression, or None.
@@ -76,9 +91,11 @@ class Sources:
             elif isinstance(node, ast.AnnAssign) and node.value and isinstance(node.target, ast.Name):
                 found = self._bound(node.value, module, depth) if node.target.id == name else found
             elif isinstance(node, ast.ImportFrom) and depth < _DEEPEST:
-                other = self.modules.get((node.module or "").split(".")[-1])
+                other = self.modules.get(node.module or "")
                 for alias in node.names:
-                    if other and (alias.asname or alias.name) == name:
+                    if other and alias.name == "*":
+                        found = self.define(name, other, depth + 1) or found
+                    elif other and (alias.asname or alias.name) == name:
                         found = self.define(alias.name, other, depth + 1)
         return found
 
@@ -87,6 +104,9 @@ class Sources:
             return value, module
         if isinstance(value, ast.Name) and depth < _DEEPEST:
             return self.define(value.id, module, depth + 1) or value
+        if isinstance(value, ast.Attribute) and isinstance(value.value, ast.Name) and depth < _DEEPEST:
+            other = self.modules.get(value.value.id)
+            return (self.define(value.attr, other, depth + 1) if other else None) or value
         return value
 
 
@@ -116,8 +136,3 @@ def imports(tree: ast.AST) -> Iterator[tuple[str, int]]:
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             if called in ("import_module", "__import__") and isinstance(node.args[0].value, str):
                 yield node.args[0].value, node.lineno
-
-
-def standard(module: str) -> bool:
-    """Whether a module belongs to Python itself."""
-    return module.split(".")[0] in sys.stdlib_module_names

@@ -10,15 +10,18 @@ import ctypes
 import importlib.util
 import json
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000  # linux/sched.h
 CPU_SECONDS = 120  # the parent ends us long before, by the clock
-WRITTEN_BYTES = 64 << 20
+WRITTEN_BYTES, MEMORY_BYTES = 64 << 20, 4 << 30
+BUSY_N = 1024  # the lab's largest: a loop in Python takes minutes for it
 # Functions of NumPy that only look at an array, or make one: no computing.
 LOOKING = {"shape", "ndim", "size", "may_share_memory", "shares_memory", "zeros_like", "empty_like", "full_like",
            "copy", "asarray", "isfortran", "result_type", "can_cast", "array_equal", "copyto"}  # fmt: skip
@@ -28,7 +31,7 @@ PROCESSES = ("subprocess.Popen", "os.system", "os.exec", "os.fork", "os.forkpty"
              "os.startfile", "pty.spawn")  # fmt: skip
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 REMOVING = ("os.remove", "os.rename", "os.rmdir", "os.truncate", "os.link", "os.symlink", "os.chmod", "os.mkdir",
-            "shutil.rmtree", "shutil.move")  # fmt: skip
+            "shutil.rmtree", "shutil.move", "os.chown", "os.utime", "sqlite3.connect")  # fmt: skip
 
 
 def main() -> None:
@@ -51,18 +54,32 @@ def main() -> None:
     def at(stage: str) -> None:
         (exchange / "stage").write_text(stage)
 
+    # Taken hold of before anything of the submission is run.
+    leave, write = np.savez, json.dumps
     at("import")
     with contextlib.redirect_stdout(sys.stderr):
         bench = _imported(folder / "bench.py", answers)
         if bench is not None:
-            products = _call_all(bench, plan, operands, answers, at)
-            at("watch")
-            answers["watched"] = {name: _watched(bench, name, folder, operands) for name in plan["watched"]}
-            answers["methods"] = _methods(bench, plan["functions"])
+            find = partial(_find, bench, plan["siblings"])
+            products = _call_all(find, plan, operands, answers, at)
+            leave(exchange / "products.npz", **products)
+            at("watched calls")
+            answers["watched"] = {name: _watched(find(name), folder, operands) for name in plan["watched"]}
+            at("calls of large products")
+            answers["returned"] = [n for n in plan["watched"] if _returns(find(n), plan["busy_seconds"])]
+            at("METHODS")
+            answers["methods"] = _methods(bench, {name: find(name) for name in plan["functions"]})
+            answers["lines"] = {name: _line(find(name)) for name in plan["functions"]}
+            at("make_operands")
             answers["operands"] = _operands(bench)
-            np.savez(exchange / "products.npz", **products)
     answers["loaded"] = sorted(name for name in plan["foreign"] if name in sys.modules)
-    (exchange / "answers.json").write_text(json.dumps(answers))
+    (exchange / "answers.json").write_text(write(answers))
+
+
+def _find(bench: Any, siblings: list[str], name: str) -> Any:
+    """A function of bench.py, or of a file beside it that it imports."""
+    modules = [bench, *(sys.modules[one] for one in siblings if one in sys.modules)]
+    return next((getattr(module, name) for module in modules if hasattr(module, name)), None)
 
 
 def _hold_back() -> None:
@@ -72,6 +89,7 @@ def _hold_back() -> None:
 
         resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
         resource.setrlimit(resource.RLIMIT_FSIZE, (WRITTEN_BYTES, WRITTEN_BYTES))
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     if sys.platform.startswith("linux"):
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).unshare(CLONE_NEWUSER | CLONE_NEWNET)
@@ -86,9 +104,11 @@ def _guard(exchange: Path, tried: list[str]) -> None:
             tried.append(event)
             raise PermissionError("no network while a result is verified")
         if event in PROCESSES:
-            raise PermissionError("no other process while a result is verified")
+            raise PermissionError("no other process while a result is verified: start it under `if __name__`")
         if event == "open" and _writes(arguments) and not _within(arguments[0], inside):
-            raise PermissionError("no file is written while a result is verified")
+            raise PermissionError("no file is written while a result is verified: do so under `if __name__`")
+        if event == "os.mkdir" and os.path.isdir(os.fsdecode(arguments[0])):  # type: ignore[arg-type]
+            return  # the system says itself that it is there
         if event in REMOVING and not _within(arguments[0], inside):
             raise PermissionError("no file is changed while a result is verified")
 
@@ -126,20 +146,24 @@ def _imported(path: Path, answers: dict[str, Any]) -> Any:
 
 def _said(error: BaseException, folder: Path) -> str:
     """An error on one line, with the submission's own line that it came from."""
+    try:
+        words = str(error)
+    except BaseException:
+        words = "it cannot say what"
     lines = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).parent == folder]
     where = f" ({Path(lines[-1].filename).name}, line {lines[-1].lineno})" if lines else ""
-    return f"{type(error).__name__}: {' '.join(str(error).replace(f'{folder}{os.sep}', '').split())}"[:300] + where
+    return f"{type(error).__name__}: {' '.join(words.replace(f'{folder}{os.sep}', '').split())}"[:300] + where
 
 
 def _call_all(
-    bench: Any, plan: Any, operands: Any, answers: dict[str, Any], at: Callable[[str], None]
+    find: Callable[[str], Any], plan: Any, operands: Any, answers: dict[str, Any], at: Callable[[str], None]
 ) -> dict[str, Any]:
     """Each function on each pair of operands: the products, and what went wrong instead of some."""
     import numpy as np
 
     products = {}
     for name in plan["functions"]:
-        multiply = getattr(bench, name, None)
+        multiply = find(name)
         if multiply is None:
             continue
         for case in plan["cases"]:
@@ -153,13 +177,15 @@ def _call_all(
                     raise TypeError(f"it returns a {type(product).__name__}, not an array")
                 if product.dtype.kind not in "fiu":
                     raise TypeError(f"it returns an array of {product.dtype}")
-                products[f"{name} {case}"] = np.asarray(product)
+                if product.shape != (A.shape[0], B.shape[1]):
+                    raise ValueError(f"it returns shape {product.shape}")
+                products[f"{name} {case}"] = np.array(product)
             except BaseException as error:
                 answers["errors"][f"{name} {case}"] = _said(error, Path(plan["folder"]))
     return products
 
 
-def _watched(bench: Any, name: str, folder: Path, operands: Any) -> dict[str, Any] | None:
+def _watched(multiply: Any, folder: Path, operands: Any) -> dict[str, Any] | None:
     """Of one call: how many instructions of the interpreter it took, and which array operations of NumPy it made."""
     import numpy as np
 
@@ -181,7 +207,6 @@ def _watched(bench: Any, name: str, folder: Path, operands: Any) -> dict[str, An
                 seen.append(f"np.{function.__name__}")
             return super().__array_function__(function, types, args, kwargs)
 
-    multiply = getattr(bench, name, None)
     if multiply is None:
         return None
     steps = 0
@@ -204,22 +229,71 @@ def _watched(bench: Any, name: str, folder: Path, operands: Any) -> dict[str, An
     return {"steps": steps, "array_operations": sorted(set(seen))}
 
 
-def _methods(bench: Any, functions: list[str]) -> list[str] | None:
-    """Which entries of a table METHODS are not the functions that they are named after; None without a table."""
-    import inspect
+def _returns(multiply: Any, seconds: float) -> bool:
+    """Whether a product of the lab's largest size is done in so short a time: then no loop in Python does it."""
+    import numpy as np
 
+    if multiply is None or not seconds or not hasattr(signal, "setitimer"):
+        return False
+
+    class Enough(BaseException):
+        """Time is up, and the function still at work."""
+
+    def ring(*_: object) -> None:
+        raise Enough
+
+    A, B = (np.ones((BUSY_N, BUSY_N), np.float32) for _ in "AB")
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        multiply(A, B)
+        return True
+    except BaseException:  # time is up, or it does not take such sizes
+        return False
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _bare(function: Any) -> Any:
+    """What stands behind decorators that say what they wrap, and behind partial."""
+    try:
+        while isinstance(function, partial) or hasattr(function, "__wrapped__"):
+            function = function.func if isinstance(function, partial) else function.__wrapped__
+    except BaseException:
+        pass
+    return function
+
+
+def _line(function: Any) -> list[Any] | None:
+    """[file, first line] of a function's code; None where it has none of Python's."""
+    code = getattr(_bare(function), "__code__", None)
+    return [Path(code.co_filename).name, code.co_firstlineno] if code else None
+
+
+def _methods(bench: Any, functions: dict[str, Any]) -> list[str] | None:
+    """Which entries of a table METHODS are other functions than those they are named after.
+
+    None without a table, or with one whose entries are of a kind that cannot be told apart.
+    """
     import numpy as np
 
     table = getattr(bench, "METHODS", None)
     if not isinstance(table, dict):
         return None
-    wanted = {name.removeprefix("matmul_"): getattr(bench, name, None) for name in functions} | {"matmul": np.matmul}
-    bare = {name: inspect.unwrap(f) if callable(f) else f for name, f in wanted.items()}
-    return sorted(
-        name
-        for name, function in bare.items()
-        if name in table and (inspect.unwrap(table[name]) if callable(table[name]) else table[name]) is not function
-    )
+    wanted = {name.removeprefix("matmul_"): f for name, f in functions.items()} | {"matmul": np.matmul}
+    wrong, told = [], 0
+    for name, function in wanted.items():
+        entry = table.get(name)
+        if isinstance(entry, tuple | list):  # a function with its colour, say
+            entry = next((one for one in entry if callable(one)), None)
+        entry = _bare(entry)
+        if entry is None or not callable(entry) or getattr(entry, "__name__", "") == "<lambda>":
+            continue
+        told += 1
+        if entry is not _bare(function):
+            wrong.append(name)
+    return sorted(wrong) if told else None
 
 
 def _operands(bench: Any) -> bool | None:
@@ -229,13 +303,15 @@ def _operands(bench: Any) -> bool | None:
     make = getattr(bench, "make_operands", None)
     if not callable(make):
         return None
-    try:
-        A, B = make(64)
-    except BaseException:
-        return None
     rng = np.random.default_rng(42)
     wanted = [rng.standard_normal((64, 64)).astype(np.float32) for _ in "AB"]
-    return all(given.dtype == np.float32 and np.array_equal(given, X) for given, X in zip((A, B), wanted, strict=True))
+    try:
+        given = tuple(make(64))[:2]
+        if not all(isinstance(one, np.ndarray) for one in given) or len(given) < 2:
+            return None
+        return all(one.dtype == np.float32 and np.array_equal(one, X) for one, X in zip(given, wanted, strict=True))
+    except BaseException:
+        return None
 
 
 if __name__ == "__main__":
