@@ -160,7 +160,7 @@ def _names_apart(read: Sequence[_Parts], given: Sequence[Path]) -> list[str]:
 
 
 def _folder_names(given: Sequence[Path]) -> list[str]:
-    """The last part of each path in which they differ: `a` and `b` of a/lab and b/lab; with a number if there is none."""
+    """The last part of each path in which they all differ: a and b of a/lab and b/lab; else with a number."""
     parts = [path.resolve().parts for path in given]
     shortest = min(map(len, parts))
     for back in range(1, shortest + 1):

@@ -12,7 +12,7 @@ Kind = Literal["times", "GFLOPS", "percent", "seconds", "flop/byte", "GB/s"]
 # What may stand between groups of three digits: each country has its own. A comma or a point may be decimal, too.
 _GROUPING = ",.'\u2019_ \u00a0\u2009\u202f"
 _NUMBER = rf"\d{{1,3}}(?:[{_GROUPING}]\d{{3}})+(?:[.,]\d{{1,12}})?(?!\d)|\d{{1,30}}(?:[.,]\d{{1,30}})?"
-_EXPONENT = r"(?:e([+-]?\d{1,2})(?!\d)|\s?[×x·*]\s?10\s?\^?\s?\{?([⁰¹²³⁴-⁹\d]{1,2})\}?(?![\d.,]))"
+_EXPONENT = r"(?:e([+-]?\d{1,2})(?!\d)|\s?[×x·*]\s?10\s?(?:\^\s?\{?(\d{1,2})\}?|([⁰¹²³⁴-⁹]{1,2})))"
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 # A unit after the number: what it is, and what one of it is in GFLOPS, %, s, flop a byte or GB/s.
 _UNITS: tuple[tuple[str, Kind, float], ...] = (
@@ -24,7 +24,7 @@ _UNITS: tuple[tuple[str, Kind, float], ...] = (
     (r"MFLOPS\b|MFLOP/s", "GFLOPS", 1e-3),
     (r"kFLOPS\b|kFLOP/s", "GFLOPS", 1e-6),
     (r"%|per ?cent\b", "percent", 1.0),
-    (r"flops?\s?(?:/|a|per)\s?byte\b|F(?:LOPs?)?/B\b", "flop/byte", 1.0),
+    (r"flops?\s?(?:/|a|per)\s?byte\b|F(?:LOPs?)?/B\b|floating[- ]point operations (?:a|per) byte\b", "flop/byte", 1.0),
     (r"GB/s", "GB/s", 1.0),
     (r"min(?:utes?)?\b", "seconds", 60.0),
     (r"(?:ms|milliseconds?)\b", "seconds", 1e-3),
@@ -37,7 +37,7 @@ _BEFORE = re.compile(
     r"(?:factor|speed-?up|ratio|multiplier)\W{0,3}(?:of|is|:|=)?\W{0,3}(?:about|roughly)?\W{0,3}$", re.I
 )
 _FINDER = re.compile(rf"(?<![\w.,])({_NUMBER})(?:{_EXPONENT})?", re.I)
-_UNIT_FINDERS = [(re.compile(r"[\s*_~)]{0,3}(?:" + unit + ")", re.I), kind, one) for unit, kind, one in _UNITS]
+_UNIT_FINDERS = [(re.compile(r"[\s*_~()]{0,3}(?:" + unit + ")", re.I), kind, one) for unit, kind, one in _UNITS]
 # How far before and after a number its words are looked for, in letters.
 _NEAR = 40
 
@@ -94,7 +94,7 @@ def stated(text: str) -> Iterator[Stated]:
     """The figures with a unit in a text."""
     text = plain(text)
     for found in _FINDER.finditer(text):
-        exponent = int(found[2] or (found[3] or "0").translate(_SUPERSCRIPTS))
+        exponent = int(found[2] or found[3] or (found[4] or "0").translate(_SUPERSCRIPTS))
         after = text[found.end() : found.end() + _NEAR]
         for finder, kind, one in _UNIT_FINDERS:
             unit = finder.match(after)
@@ -103,7 +103,7 @@ def stated(text: str) -> Iterator[Stated]:
                 break
         else:
             # `2 × 10^4` states a factor by itself.
-            if found[3] or _BEFORE.search(text[max(0, found.start() - _NEAR) : found.start()]):
+            if found[3] or found[4] or _BEFORE.search(text[max(0, found.start() - _NEAR) : found.start()]):
                 yield Stated(found[0].strip(), "times", _readings(found[1], exponent, 1.0))
 
 

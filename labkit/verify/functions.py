@@ -43,8 +43,10 @@ LEAST_INSTRUCTIONS_A_STEP = 4
 # Rounded once, from double, an element agrees with the exact product; summed in fp32 over 64 terms one in five does.
 DOUBLE_IF_EXACT = 0.9
 UNIT = 2.0**-24  # the rounding error of fp32
-_NAMES = ("import", "agreement", "exact on integers", "float32 throughout", "interpreted steps", "functions called",
-          "methods table", "lab's operands", "nothing else loaded", "no network")  # fmt: skip
+_NAMES = (
+    "import", "agreement", "exact on integers", "einsum's sums", "float32 throughout", "interpreted steps",
+    "functions called", "methods table", "lab's operands", "nothing else loaded", "no network",
+)  # fmt: skip
 # What the worker must have said, to have come to its end.
 _SAID = ("errors", "tried", "watched", "returned", "methods", "lines", "operands", "loaded")
 _INTERPRETED = lab.FUNCTIONS[:2]
@@ -117,6 +119,7 @@ def checks(
     yield met(_NAMES[0], "bench.py can be imported, and its functions return")
     yield of_faults("agreement", list(_disagreements(trial, answers)), _on_shapes("within the bound of fp32", trial))
     yield of_faults("exact on integers", list(_inexact(trial, answers)), _on_shapes("bit for bit right", trial))
+    yield _einsums_sums(trial, answers)
     yield of_faults("float32 throughout", list(_doubles(trial, answers)), "products are float32, and summed as such")
     yield _interpreted(answers)
     yield _called_as_defined(sources, answers)
@@ -253,6 +256,19 @@ def _inexact(trial: Trial, answers: Answers) -> Iterator[str]:
             A, B = trial.operands[case]
             if not np.array_equal(answers.products[f"{function} {case}"], A.astype(np.float64) @ B.astype(np.float64)):
                 yield f"{function} at {trial.shape(case)} is not exact on small integers, as fp32 is there"
+
+
+def _einsums_sums(trial: Trial, answers: Answers) -> Check:
+    """Whether matmul_einsum adds in np.einsum's order: a BLAS adds in another, and every bit tells."""
+    name, case = "einsum's sums", "square normal"
+    product = answers.products.get(f"{lab.FUNCTIONS[2]} {case}")
+    if product is None:
+        return unknown(name, f"{lab.FUNCTIONS[2]} gave no product")
+    A, B = trial.operands[case]
+    if np.array_equal(product, np.einsum("ik,kj->ij", A, B)):
+        return met(name, "they are np.einsum's, bit for bit")
+    blas = " It is np.matmul's, bit for bit." if np.array_equal(product, A @ B) else ""
+    return not_met(name, f"{lab.FUNCTIONS[2]} gives other bits than np.einsum('ik,kj->ij', A, B) does.{blas}")
 
 
 def _doubles(trial: Trial, answers: Answers) -> Iterator[str]:

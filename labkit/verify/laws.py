@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator
 
+from labkit import statistics
 from labkit.physics import GROWTH_IN_FLOPS, OVERHEAD_BELOW_N
 from labkit.roof import coprocessor, crossover_n, ridge
 from labkit.verify import requirements as lab
@@ -24,6 +25,8 @@ _PEAK_RANGE, _DRAM_RANGE = (0.05, 1000.0), (0.3, 2000.0)
 _ROOF_WITHIN = 1.25
 # The sentinel is a dot product: its rate in another run is the same within a factor of two.
 _SENTINEL_WITHIN = 2.5
+# A share times the peak is the cell's best rate, but for what the machine's mood was when the roof was taken.
+_SHARES_WITHIN = 1.6
 _NAMES = ("extrapolations marked", "extrapolations lawful", "cube law", "roof", "below the roof", "interpreted rate")
 
 
@@ -150,6 +153,9 @@ def _roof_faults(given: Submission, results: Results) -> Iterator[str]:
     sentinel = roof.sentinel.gbs.median * roof.peak_per_byte
     if sentinel <= 0 or not 1 / _SENTINEL_WITHIN <= roof.peak_gflops / sentinel <= _SENTINEL_WITHIN:
         yield f"the peak is {roof.peak_gflops:.4g} GFLOPS, the sentinel makes it {sentinel:.4g}: measure the roof again"
+    shares = [c.roof.share * roof.peak_gflops / c.gflops.best for c in results.measured]
+    if shares and not 1 / _SHARES_WITHIN <= statistics.median(shares) <= _SHARES_WITHIN:
+        yield f"the shares of the cells say that the peak is {statistics.median(shares):.3g} times what is recorded"
     beside = given.roofline
     if beside is None or given.manifest is None or beside.machine.cpu != given.manifest.hardware.cpu:
         return
@@ -171,6 +177,9 @@ def _above_roof(given: Submission, results: Results) -> Iterator[str]:
             yield f"{cell.name}: a repetition at {cell.gflops.best:.4g} GFLOPS is far above the peak"
         elif cell.roof.low > 1:
             yield f"{cell.name} reaches {100 * cell.roof.share:.0f} % of the roof ({100 * cell.roof.low:.0f} % or more)"
+    e = results.embedding
+    if e and "matmul" not in apart and e.projection_gflops > _ROOF_WITHIN * results.roof.peak_gflops:
+        yield f"the projection of the embedding is said to run at {e.projection_gflops:.4g} GFLOPS, above the peak"
     for cell in results.measured:
         if cell.invalid:
             yield f"{cell.name} is called invalid by its own record: {cell.invalid[0]}"

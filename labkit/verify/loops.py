@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator, Sequence
 
 from labkit.verify.ranks import HARMLESS, RANKED, Ranks
+from labkit.verify.requirements import FUNCTIONS
 from labkit.verify.syntax import Function, Module, Sources
 
 # Builtins that a loop may call; what makes whole sequences at once is not among them.
@@ -186,7 +187,9 @@ class Loop:
 
     def _own_or_builtin(self, node: ast.Call, name: str, depth: int) -> None:
         found = self.sources.define(name, self.module)
-        if isinstance(found, tuple):
+        if name in FUNCTIONS and name != self.name:
+            self._fault(node, f"`{brief(node)}` is another of the four: write the loops out")
+        elif isinstance(found, tuple):
             if name not in self.seen and name != self.name:
                 self._look_into(node, *found, depth)
         elif found is not None and self._is_numpys(found):  # f32 = np.float32

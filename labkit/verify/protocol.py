@@ -46,9 +46,11 @@ def _of_results(results: Results) -> Iterator[Check]:
     faults += [
         f"{method} has no cell at N={n}"
         for method in dict.fromkeys((*lab.METHODS, *protocol.methods))
-        for n in protocol.sizes
-        if method in protocol.methods and results.cell(method, n) is None
+        for n in lab.SIZES
+        if n in protocol.sizes and method in protocol.methods and results.cell(method, n) is None
     ]
+    seen = {cell.n for cell in results.cells}
+    faults += [f"N={n} was asked for, and has no cell" for n in protocol.sizes if n not in seen]
     yield of_faults("sizes", faults, f"each method has a cell at N = {', '.join(map(str, lab.SIZES))}")
     missing_methods = [method for method in lab.METHODS if method not in protocol.methods]
     faults = [f"{method} was not measured" for method in missing_methods]
@@ -57,6 +59,8 @@ def _of_results(results: Results) -> Iterator[Check]:
     yield of_faults("methods", faults, f"{', '.join(lab.METHODS)} are there")
     resolution = protocol.clock_resolution_seconds
     faults = [fault for cell in results.measured for fault in _repetition_faults(cell, resolution)]
+    if resolution is not None and not resolution > 0:
+        faults.append(f"the clock's resolution is recorded as {resolution:g} s")
     if protocol.min_repetitions < lab.MIN_REPETITIONS:
         faults.append(
             f"the protocol asks for {protocol.min_repetitions} repetitions, the lab for {lab.MIN_REPETITIONS}"
@@ -87,6 +91,10 @@ def _repetition_faults(cell: Cell, resolution: float | None) -> Iterator[str]:
     for said, values in _of_each_repetition(cell).items():
         if values is not None and len(values) != many:
             yield f"{cell.name} has {many} repetitions, but {len(values)} entries in {said}"
+    if cell.rounds is not None and min(cell.rounds, default=0) < 0:
+        yield f"{cell.name} has a repetition of a round below 0"
+    if any(gbs is not None and not gbs > 0 for gbs in cell.sentinel_gbs or []):
+        yield f"{cell.name} has a sentinel beside it that does not move"
     if cell.rounds is not None and len(set(cell.rounds)) < len(cell.rounds):
         yield f"{cell.name} has two repetitions of the same round: one is a copy"
     if many >= lab.MIN_REPETITIONS and len(set(cell.seconds_per_call)) == 1:
@@ -165,7 +173,7 @@ def _power(given: Submission) -> Check:
         faults.append(
             f"the clock governor was {hardware.governor}: `sudo cpupower frequency-set --governor performance`"
         )
-    if hardware.power == "battery":
+    if (hardware.power or "").lower() in ("battery", "discharging"):
         faults.append("the machine ran on its battery: plug in the charger, and measure again")
     if faults:
         return of_faults(name, faults, "")

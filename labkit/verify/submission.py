@@ -77,18 +77,16 @@ def _implausible(results: Results) -> str | None:
             return f"{cell.name} has {cell.flops} flop: N is 1 or more, and flop are 2 N^3"
         if not min(cell.gflops.median, cell.gflops.best, cell.gflops.low, cell.gflops.high) > 0:
             return f"{cell.name} has a rate that is not above 0"
-    above_zero = {
-        "roof.peak_gflops": results.roof.peak_gflops, "roof.dram_gbs": results.roof.dram_gbs,
-        "roof.ridge_flop_per_byte": results.roof.ridge_flop_per_byte, "roof.crossover_n": results.roof.crossover_n,
-    }  # fmt: skip
-    for speedup in (results.speedup, results.speedup_measured):
-        if speedup:
-            above_zero |= {"speedup.naive_seconds": speedup.naive_seconds, "its matmul_seconds": speedup.matmul_seconds}
-    if results.embedding:
-        e = results.embedding
-        above_zero |= {"embedding.gather_seconds": e.gather_seconds, "embedding.one_hot_seconds": e.one_hot_seconds}
-    above_zero |= {"a comparison's ratio": min((c.ratio for c in results.comparisons), default=1.0)}
-    return next((f"{name} is not above 0" for name, value in above_zero.items() if not value > LEAST_NUMBER), None)
+    roof, e = results.roof, results.embedding
+    above_zero = [
+        ("roof.peak_gflops", roof.peak_gflops), ("roof.dram_gbs", roof.dram_gbs),
+        ("roof.ridge_flop_per_byte", roof.ridge_flop_per_byte), ("roof.crossover_n", roof.crossover_n),
+        *((f"speedup.{what}", getattr(speedup, what)) for speedup in (results.speedup, results.speedup_measured)
+          if speedup for what in ("naive_seconds", "matmul_seconds", "factor")),
+        *((f"embedding.{what}", getattr(e, what)) for what in ("gather_seconds", "one_hot_seconds") if e),
+        *(("a comparison's ratio", comparison.ratio) for comparison in results.comparisons),
+    ]  # fmt: skip
+    return next((f"{name} is not above 0" for name, value in above_zero if not value > LEAST_NUMBER), None)
 
 
 def _numbers(value: object) -> Iterator[float]:

@@ -24,7 +24,7 @@ WRITTEN_BYTES, MEMORY_BYTES = 64 << 20, 4 << 30
 BUSY_N = 1024  # the lab's largest: a loop in Python takes minutes for it
 # Functions of NumPy that only look at an array, or make one: no computing.
 LOOKING = {"shape", "ndim", "size", "may_share_memory", "shares_memory", "zeros_like", "empty_like", "full_like",
-           "copy", "asarray", "isfortran", "result_type", "can_cast", "array_equal", "copyto"}  # fmt: skip
+           "copy", "asarray", "transpose", "isfortran", "result_type", "can_cast", "array_equal", "copyto"}  # fmt: skip
 NETWORK = ("socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg", "socket.getaddrinfo",
            "socket.gethostbyname", "socket.gethostbyaddr", "urllib.Request", "http.client.connect")  # fmt: skip
 PROCESSES = ("subprocess.Popen", "os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn",

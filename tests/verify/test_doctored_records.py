@@ -28,6 +28,22 @@ def _edited_median(one):
 KEPT = object()
 
 
+def _without_sentinel(one):
+    one.update(sentinel_gbs=[None] * 8, roof={"share": 0.99, "low": 0.98, "high": 1.0})
+
+
+def _higher_roof(record):
+    for name in ("peak_gflops", "ridge_flop_per_byte", "crossover_n"):
+        record["roof"][name] *= 2
+
+
+def _chance(record):
+    """One of einsum's repetitions, by chance, eight times that of the size before it."""
+    base, one = cell(record, "einsum", 512), cell(record, "einsum", 1024)
+    middle = sorted(base["seconds_per_call"])[3:5]
+    retime(one, [8 * sum(middle) / 2, *one["seconds_per_call"][1:]])
+
+
 def _edited(*path, to=KEPT, times=1.0):
     def change(record):
         for name in path[:-1]:
@@ -154,6 +170,20 @@ DOCTORED = {
     "a share that was edited": (
         of("matmul", 1024, lambda c: c.update(roof={"share": 0.99, "low": 0.98, "high": 1.0})), "shares", "99 %"),
     "a share outside its interval": (of("matmul", 64, lambda c: c["roof"].update(low=0.95)), "shares", "interval"),
+    "a share without a sentinel to hold it against": (of("matmul", 512, _without_sentinel), "shares", "no sentinel"),
+    "a peak twice as high, with all that follows": (_higher_roof, "roof", "shares of the cells"),
+    "an embedding above the peak": (
+        lambda r: r["embedding"].update(projection_gflops=5000.0, projection_seconds=39321600 / 5e12), "below the roof",
+        "projection"),
+    "a comparison's verdict": (_edited("comparisons", 0, "verdict", to="faster"), "derived figures", "faster"),
+    "a comparison's interval": (_edited("comparisons", 0, "low", times=0.5), "derived figures", "pairs"),
+    "rates of an extrapolated cell that its base has not": (
+        of("naive", 1024, lambda c: c["gflops"].update(best=1.5 * c["gflops"]["best"])), "extrapolations lawful", "rates"),
+    "blocks of another size": (_edited("protocol", "block_size", to=8), "methods", "64"),
+    "a rate of zero": (_edited("cells", 3, "gflops", "median", to=0.0), "schema", "above 0"),
+    "a number of a thousand digits": (_edited("cells", 3, "flops", to=10**400), "schema", "finite"),
+    "a number that is not finite": (_edited("roof", "peak_gflops", to=1e300), "schema", "finite"),
+    "a speedup in no time": (_edited("speedup", "matmul_seconds", to=0), "schema", "above 0"),
     "a speedup that was edited": (_edited("speedup", "factor", times=2), "speedup", "factor"),
     "a speedup of another size": (_of_512, "speedup", "largest size"),
     "a speedup that hides its extrapolation": (_edited("speedup", "extrapolated", to=False), "speedup", "measured"),
@@ -192,6 +222,23 @@ DOCTORED = {
 def test_a_doctored_record_is_refused_with_the_right_reason(valid: Doctored, what):
     change, name, *words = DOCTORED[what]
     refused(valid.edit("results.json", change), name, *words)
+
+
+def test_a_repetition_that_falls_upon_the_cube_law_by_chance_is_not_called_computed(valid: Doctored):
+    checks = valid.edit("results.json", _chance).checks()
+    assert checks["extrapolations marked"].passed is True
+
+
+def test_sizes_measured_beyond_the_labs_need_not_have_every_method(measured: Doctored):
+    def add(record):
+        one = json.loads(json.dumps(cell(record, "matmul", 1024)))
+        record["protocol"]["sizes"].append(2048)
+        one.update(n=2048, flops=2 * 2048**3)
+        record["cells"].append(one)
+        retime(one, [8.1 * s for s in one["seconds_per_call"]])
+
+    checks = measured.edit("results.json", add).checks()
+    assert [name for name, check in checks.items() if check.passed is False] == ["figure's curves"]
 
 
 def test_there_are_thirty_doctored_results_and_more():
@@ -270,6 +317,8 @@ def test_a_fast_machine_is_not_graded_and_a_slow_one_neither(valid: Doctored):
                 one["sentinel_gbs"] = [s / factor for s in one["sentinel_gbs"]]
             if one["extrapolated"]:
                 one["gflops"] = {k: v / factor if k != "interval" else v for k, v in one["gflops"].items()}
+        record["embedding"]["projection_gflops"] /= factor
+        record["embedding"]["projection_seconds"] *= factor
         record["roof"]["peak_gflops"] /= factor
         record["roof"]["dram_gbs"] /= factor
         for name in ("median", "p90", "best", "low", "high"):

@@ -1,7 +1,7 @@
 """A bench.py with one thing wrong is refused, by its syntax, by what its functions do, or by both."""
 
 import pytest
-from submissions import Doctored, refused
+from submissions import CALLED, Doctored, refused
 
 from labkit.verify import functions, sources
 
@@ -109,7 +109,7 @@ def test_a_doctored_source_is_refused_by_its_syntax(valid: Doctored, what):
 )
 def test_a_loop_over_single_elements_is_met_however_it_is_written(valid: Doctored, body):
     valid.replace("bench.py", *naive(body)).replace("bench.py", "import sys\n", "import sys\nimport itertools\n")
-    checks = valid.checks(sources.checks, functions.checks)
+    checks = valid.checks(sources.checks, CALLED)
     assert not [check for check in checks.values() if check.passed is False]
 
 
@@ -136,6 +136,8 @@ DYNAMIC = {
         naive("    D = np.zeros((M, N), dtype='d')\n    for i in range(M):\n        for j in range(N):\n            for k in range(K):\n"
               "                D[i, j] += np.multiply(A[i, k], B[k, j], dtype='d')\n    C[:, :] = D"),
         "float32 throughout", "rounds at the end"),
+    "an einsum by BLAS behind a name": (
+        ("    return np.einsum(\"ik,kj->ij\", A, B, out=out)", "    return np.matmul(A, B)"), "einsum's sums", "np.matmul's"),
     "an einsum in float64": ((", A, B, out=out)", ", A, B, dtype='d').astype(np.float32)"), "float32 throughout", "einsum"),
     "a vectorised inner loop": (naive(ROW + "C[i] += A[i, k] * B[k]"), "interpreted steps", "np.multiply"),
     "a BLAS call behind a plain view": (
@@ -161,8 +163,62 @@ DYNAMIC = {
 @pytest.mark.parametrize("what", DYNAMIC)
 def test_a_doctored_source_is_refused_by_what_it_does(valid: Doctored, what):
     edit, name, word = DYNAMIC[what]
-    refused(valid.replace("bench.py", *edit), name, word, rooms=(functions.checks,))
+    refused(valid.replace("bench.py", *edit), name, word, rooms=(CALLED,))
     assert (valid.folder / "results.json").stat().st_size > 0
+
+
+AT_LARGE_SIZES_ALONE = """
+def faster(f):
+    @functools.wraps(f)
+    def either(A, B, **more):
+        return f(A, B, **more) if len(A) < 500 else np.matmul(A, B)
+    return either
+
+
+@faster
+@checked
+def matmul_naive"""
+
+
+def test_a_blas_at_large_sizes_alone_is_found_by_how_soon_it_is_done(valid: Doctored):
+    """At the sizes of the other calls it is the honest loop, and its decorator says whom it wraps."""
+    valid.replace("bench.py", "@checked\ndef matmul_naive", "import functools\n" + AT_LARGE_SIZES_ALONE)
+    refused(valid, "interpreted steps", "N=1024", rooms=(functions.checks,))
+
+
+REBOUND = {
+    "a tuple": "matmul_naive, _ = np.matmul, 0",
+    "globals": "globals()['matmul_naive'] = lambda A, B: np.matmul(A, B)",
+    "a loop": "for matmul_naive in [lambda A, B: np.matmul(A, B)]:\n    pass",
+    "exec": "exec('def matmul_naive(A, B):\\n    return A @ B')",
+}
+
+
+@pytest.mark.parametrize("how", REBOUND)
+def test_a_name_bound_anew_behind_the_readers_back_is_found(valid: Doctored, how):
+    valid.replace("bench.py", "# --- declare: what is measured", REBOUND[how] + "\n\n# --- declare: what is measured")
+    refused(valid, "functions called", "matmul_naive", "bind the name once", rooms=(CALLED,))
+
+
+HONEST = {
+    "a helper for one step": "    for i in range(M):\n        for j in range(N):\n            for k in range(K):\n                C[i, j] = step(C[i, j], A[i, k], B[k, j])",
+    "another name for float32": "    f32 = np.float32\n    for i in range(M):\n        for j in range(N):\n            s = f32(0)\n            for k in range(K):\n                s = s + A[i, k] * B[k, j]\n            C[i, j] = s",
+    "the operand's dtype": "    zero = A.dtype.type(0)\n    for i in range(M):\n        for j in range(N):\n            s = zero\n            for k in range(K):\n                s = s + A[i, k] * B[k, j]\n            C[i, j] = s",
+    "an array made and converted": "    C = np.zeros([M, N]).astype(np.float32)\n    for i, j, k in np.ndindex((M, N, K)):\n        C[i, j] += A[i, k] * B[k, j]",
+    "a transposed view": "    Bt = np.transpose(B)\n    for i in range(M):\n        for j in range(N):\n            for k in range(K):\n                C[i, j] += A[i, k] * Bt[j, k]",
+}
+
+
+@pytest.mark.parametrize("how", HONEST)
+def test_an_honest_way_to_write_it_is_not_refused(valid: Doctored, how):
+    valid.replace("bench.py", *naive(HONEST[how]))
+    valid.replace(
+        "bench.py",
+        "@checked\ndef matmul_naive",
+        "def step(c, a, b):\n    return c + a * b\n\n\n@checked\ndef matmul_naive",
+    )
+    checks = valid.checks(sources.checks, CALLED)
+    assert not [check for check in checks.values() if check.passed is False]
 
 
 def test_a_bench_that_never_ends_is_ended_in_time_and_named(valid: Doctored):
@@ -181,7 +237,7 @@ def test_a_function_that_never_ends_is_named(valid: Doctored):
 
 def test_a_function_that_reaches_for_the_network_is_refused_even_if_it_hides_it(valid: Doctored):
     reach = "    import socket\n    try:\n        socket.create_connection(('127.0.0.1', 9), 1)\n    except OSError:\n        pass\n"
-    refused(valid.replace("bench.py", START, reach + START), "no network", "network", rooms=(functions.checks,))
+    refused(valid.replace("bench.py", START, reach + START), "no network", "network", rooms=(CALLED,))
 
 
 def test_fresh_shapes_are_other_ones_each_time_and_the_same_for_the_same_seed():

@@ -79,6 +79,10 @@ def test_a_learners_own_words_are_an_answer_if_the_figures_are_the_records(valid
         ("86 %", "percent", 86), ("2.2 flop a byte", "flop/byte", 2.2), ("0.25 FLOP/byte", "flop/byte", 0.25),
         ("44.8 GB/s", "GB/s", 44.8), ("366 s", "seconds", 366), ("21.6 ms", "seconds", 0.0216),
         ("2 min", "seconds", 120),
+        ("$20{,}000\\times$", "times", 20000), ("20.000-mal", "times", 20000), ("20 000 veces", "times", 20000),
+        ("20'000x", "times", 20000), ("2 × 10⁴", "times", 2e4), ("2×10^4", "times", 2e4), ("20k×", "times", 2e4),
+        ("speedup: **20000**", "times", 20000), ("(ratio 0.975)", "times", 0.975), ("0,975x", "times", 0.975),
+        ("4 FLOP/B", "flop/byte", 4), ("$4\\,\\text{FLOP/byte}$", "flop/byte", 4), ("20,000 (times)", "times", 20000),
         ("341 ns", "seconds", 3.41e-7), ("**17,000**×", "times", 17000),
     ],
 )  # fmt: skip
@@ -89,7 +93,7 @@ def test_a_figure_is_read_as_it_is_meant(text, kind, value):
 
 
 @pytest.mark.parametrize(
-    "text", ["600 × 64", "N = 1024", "2 × 128 KiB", "Python 3.11.7", "(64, 64)", "sizes", "i5-8250U"]
+    "text", ["2*1024", "600 × 64", "N = 1024", "2 × 128 KiB", "Python 3.11.7", "(64, 64)", "sizes", "i5-8250U"]
 )
 def test_what_is_no_figure_with_a_unit_is_not_read_as_one(text):
     assert not list(stated(text))
