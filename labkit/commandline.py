@@ -2,11 +2,13 @@
 
 import argparse
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 MODULE = "python -m labkit"
+COLUMNS = 79
 MENDABLE, INTERRUPTED = 2, 130  # exit statuses: one line says what to do; 128 + SIGINT, as shells have it
 
 
@@ -31,7 +33,7 @@ def add_command(
     command: OneLineParser = commands.add_parser(
         name,
         help=says,
-        description=f"{says} {more}".strip(),
+        description=textwrap.fill(f"{says} {more}".strip(), COLUMNS),
         epilog=f"example:\n  {example}\n\nexit status: {status}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

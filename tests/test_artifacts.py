@@ -28,7 +28,7 @@ def copy(tmp_path_factory):
     """The experiments and the front page, settled."""
     root = tmp_path_factory.mktemp("checkout")
     shutil.copytree(
-        REPOSITORY / "experiments", root / "experiments", ignore=shutil.ignore_patterns("__pycache__", "lock")
+        REPOSITORY / "experiments", root / "experiments", ignore=shutil.ignore_patterns("__pycache__", "lock", "matrix")
     )
     shutil.copy(REPOSITORY / "README.md", root / "README.md")
     for folder in (LAB_FOLDER, ROOF_FOLDER):

@@ -14,7 +14,6 @@ import made_up
 import msgspec
 import pyperf
 import pytest
-from conftest import REPOSITORY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +22,7 @@ from labkit.commands import main
 from labkit.errors import LabError
 from labkit.exports import bencher, cells, spreadsheet
 from labkit.exports import pyperf as for_pyperf
+from labkit.provenance import REPOSITORY
 from labkit.runs import Run
 
 ALL = (for_pyperf, bencher, spreadsheet)

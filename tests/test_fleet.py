@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
+
+from labkit.provenance import REPOSITORY
 
 sys.path.insert(0, str(REPOSITORY / "fleet"))
 

@@ -24,6 +24,8 @@ SMALL = {
     "labkit/schedule.py": {"MIN_SECONDS = 1.0": "MIN_SECONDS = 0.02"},
 }  # fmt: skip
 STAMPS = ("run", "ladder", "report", "dev")  # of the Makefile: what is installed
+# What `make test` itself was told is not for the commands of a document.
+FROM_MAKE = ("ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "MFLAGS")
 # Within this any command here ends; only one that hangs meets it.
 PATIENCE_SECONDS = 150
 
@@ -61,5 +63,8 @@ def give(command: str, root: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         ["bash", "-c", command],
         cwd=root, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS, stdin=subprocess.DEVNULL,
-        env={**os.environ, "GITHUB_STEP_SUMMARY": str(root / "summary.md"), "MAKEFLAGS": ""},
+        env={
+            **{name: value for name, value in os.environ.items() if name not in FROM_MAKE},
+            "GITHUB_STEP_SUMMARY": str(root / "summary.md"),
+        },
     )  # fmt: skip
