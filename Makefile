@@ -16,7 +16,7 @@ export MKL_NUM_THREADS := 1
 export VECLIB_MAXIMUM_THREADS := 1
 endif
 
-.PHONY: help tools bench quick roofline ladder repeat matrix redraw doctor verify report fleet test test-browser test-fleet mutants lint clean
+.PHONY: help tools bench quick roofline ladder repeat matrix redraw doctor verify report fleet test test-browser test-documents test-fleet mutants lint clean
 
 help:
 	@echo 'make bench     measure the lab in full (a first complete set in a minute, all of it in ten or more)'
@@ -33,6 +33,7 @@ help:
 	@echo 'make tools     the environment and the command .venv/bin/labkit, and nothing run'
 	@echo 'make test      run the tests'
 	@echo 'make test-browser run those of the report, in a headless Chromium'
+	@echo 'make test-documents give every command of the documents, in small'
 	@echo 'make test-fleet run the tests of the fleet, with ReFrame itself'
 	@echo 'make mutants   put bugs into a copy of the code, one at a time, and see each caught by a test'
 	@echo 'make lint      check style and types'
@@ -78,10 +79,13 @@ fleet: .venv/run fleet/.venv/done
 	@fleet/run $(ARGS)
 
 test: .venv/dev
-	@$(VENV) -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(VENV) -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-browser: .venv/dev
 	@$(VENV) -m pytest tests/browser $(ARGS)
+
+test-documents: .venv/dev
+	@$(VENV) -m pytest tests/documents $(ARGS)
 
 test-fleet: .venv/dev fleet/.venv/done
 	@$(VENV) -m pytest fleet/test_reframe.py $(ARGS)

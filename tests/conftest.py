@@ -4,8 +4,6 @@ import os
 import sys
 from pathlib import Path
 
-import pytest
-
 # One thread before anything here imports NumPy, as in a run.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
     os.environ[_name] = "1"
@@ -14,10 +12,3 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 LAB = REPOSITORY / "experiments" / "03-matmul-perf"
 ROOFLINE = REPOSITORY / "experiments" / "01-roofline"
 sys.path[:0] = [str(REPOSITORY), str(LAB), str(ROOFLINE), str(Path(__file__).parent)]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two workers share the files between them; those that run the programs go to one, as they share a checkout."""
-    for item in items:
-        group = "end to end" if "end_to_end" in item.path.parts else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
