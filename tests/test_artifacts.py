@@ -146,3 +146,25 @@ def test_stop_condition_the_speedup_is_at_least_fifty(results):
 
 def test_the_harness_of_the_committed_run_cost_less_than_a_twentieth(results):
     assert results.harness.share < 0.05
+
+
+def test_the_committed_set_is_a_valid_result_of_the_lab(tmp_path):
+    """As `make verify` has it, with what stands beside it, and from wherever it was copied to."""
+    from labkit.verify.verdict import verify
+
+    beside = ("experiments/01-roofline/kernels.json", "experiments/03-speedup-ladder/results.json")
+    its = [f"{LAB_FOLDER}/{name}" for name in ("results.json", "manifest.json", "perf.png", "README.md")]
+    sources = [str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / LAB_FOLDER).glob("*.py")]
+    for name in (*its, *sources, *beside):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(committed(name))
+    assert not [check for check in verify(tmp_path).checks if check.passed is False]
+
+
+def test_the_matrix_page_is_what_its_record_renders_to():
+    import matrix
+
+    from labkit.records import Matrix
+
+    record = codec.decode(committed(f"{LAB_FOLDER}/matrix.json"), Matrix, "matrix.json")
+    assert committed(f"{LAB_FOLDER}/matrix.md").decode() == matrix.render(record)

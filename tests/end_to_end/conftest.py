@@ -6,7 +6,6 @@ import shutil
 import pytest
 from checkouts import LEFT_BEHIND, REPOSITORY, Checkout
 
-
 # A third of the roof's rounds is roof enough here.
 ROUNDS, FEWER_ROUNDS = "ROUNDS_SECONDS, LEAST_ROUNDS = 12.0, 40", "ROUNDS_SECONDS, LEAST_ROUNDS = 4.0, 20"
 
