@@ -133,7 +133,7 @@ DOCTORED = {
     "a median outside its interval": (_edited("cells", 1, "gflops", "median", times=2), "gflops", "interval"),
     "a rate above the roof": (of("matmul", 512, lambda c: scale(c, 0.5)), "below the roof", "matmul at N=512"),
     "a rate above the roof whose share is not": (
-        of("matmul", 512, lambda c: retime(c, [s / 2 for s in c["seconds_per_call"]])), "below the roof", "above the peak"),
+        of("matmul", 512, lambda c: retime(c, [s / 1.4 for s in c["seconds_per_call"]])), "below the roof", "or more, above the peak"),
     "a naive that is vectorised, by its rate": (_unvectorised_no_more, "interpreted rate", "100", "C[i, j]"),
     "a repetition dropped from every list": (of("einsum", 128, _dropped), "seconds", "dropped"),
     "a repetition dropped from one list": (
