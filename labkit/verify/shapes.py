@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from labkit.codec import schema
-from labkit.records import Blas, Git, Record
+from labkit.records import Blas, CubeLaw, Git, MethodAgreement, Record, Share
 
 
 class Rate(Record):
@@ -21,14 +21,6 @@ class Rate(Record):
     low: float
     high: float
     interval: str
-
-
-class Share(Record):
-    """A share of the roof and its interval."""
-
-    share: float
-    low: float
-    high: float
 
 
 class Cell(Record):
@@ -76,18 +68,6 @@ class Protocol(Record):
     quick: bool = False
     measure_all: bool = False
     clock_resolution_seconds: float | None = None
-
-
-class MethodAgreement(Record):
-    """How a method agreed with A @ B."""
-
-    exact_on_integers: bool
-    within_bound: bool
-    max_scaled_error: float
-    allclose: bool
-    outside_allclose: int
-    elements: int
-    bit_identical_to: list[str]
 
 
 class Agreement(Record):
@@ -184,17 +164,6 @@ class Comparison(Record):
     high: float
     pairs: int
     verdict: str
-
-
-class CubeLaw(Record):
-    """Measured over predicted, s / s."""
-
-    method: str
-    n: int
-    predicted_from: int
-    predicted_seconds: float
-    measured_seconds: float
-    ratio: float
 
 
 class Results(Record):
