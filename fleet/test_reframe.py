@@ -1,6 +1,6 @@
-"""The check under ReFrame itself: one run that measures, then labs that leave made-up records, well and badly.
+"""The check under ReFrame itself: one run that measures, then nodes that leave made-up records, good and bad.
 
-`make test-fleet` runs this with the lab's Python; ReFrame runs in its own environment, as a user's would.
+This runs with the project's Python; ReFrame runs in its own environment, as a user's would.
 """
 
 import os
@@ -10,13 +10,32 @@ import subprocess
 import sys
 from pathlib import Path
 
-import canned
+import made_up
 import pytest
 
-from labkit.runs import gather
+from labkit.records import derive, io
+from labkit.records.find import gather
+from labkit.roofline.obtain import roof_of
 
 HERE = Path(__file__).resolve().parent
-SMALL = ["-S", "sizes=64", "-S", "methods=matmul"]
+# It leaves the records that lie beside it, and ends as it is told.
+BENCH = """
+import pathlib, shutil, sys
+if "--quick" not in sys.argv:
+    sys.exit("bench.py: nobody asked for the quick protocol")
+here, output = pathlib.Path(__file__).parent, pathlib.Path(sys.argv[sys.argv.index("--output") + 1])
+print("bench.py was given", *sys.argv[1:])
+shutil.copytree(here / "made", output, dirs_exist_ok=True)
+print((here / "says").read_text(), file=sys.stderr)
+sys.exit(int((here / "status").read_text()))
+"""
+# The project's Python, except that no roofline is measured: the made-up one takes its place.
+PYTHON = """#!/bin/sh
+case "$*" in
+  "-m labkit roofline --output "*) mkdir -p "$5" && cp {roofline} "$5" ;;
+  *) exec {python} "$@" ;;
+esac
+"""
 # Stand-ins for the commands of a scheduler: they run the job here and now.
 SLURM = {
     "scontrol": """case "$*" in
@@ -48,54 +67,86 @@ def fleet(tmp_path):
     """`fleet/run` in a copy of its folder, in a path with a space: (exit status, output) of a run."""
     here = tmp_path / "a check out" / "fleet"
     here.mkdir(parents=True)
-    for name in ("run", "settings.py", "matmul_check.py", "checkout.py", ".venv"):
+    for name in ("run", "matmul_check.py", ".venv"):
         (here / name).symlink_to(HERE / name)
-    (here / "settings.py").unlink()
-    (here / "settings.py").write_text((HERE / "settings.py").read_text())
-    python = tmp_path / "a folder" / "python"  # whose path has a space as well
-    python.parent.mkdir()
-    python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
-    python.chmod(0o755)
+    (here / "settings.py").write_text((HERE / "settings.py").read_text())  # a link would lead to the folder here
 
-    def run(lab, *options, commands=None, **environment):
+    def run(checkout, *options, commands=None, python=None, **environment):
         for name, body in (commands or {}).items():
             (tmp_path / "bin").mkdir(exist_ok=True)
             (tmp_path / "bin" / name).write_text(f"#!/usr/bin/env bash\n{body}\n")
             (tmp_path / "bin" / name).chmod(0o755)
         environment = {
-            **os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "TMPDIR": str(tmp_path),
-            "XDG_CACHE_HOME": str(tmp_path / "cache"), "JOBS": str(tmp_path / "jobs"), "RFM_COLORIZE": "0",
+            **os.environ,
+            "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
+            "TMPDIR": str(tmp_path),
+            "XDG_CACHE_HOME": str(tmp_path / "cache"),
+            "JOBS": str(tmp_path / "jobs"),
+            "RFM_COLORIZE": "0",
             **environment,
-        }  # fmt: skip
-        words = [f"-Slab={lab}", f"-Spython={python}", f"-Srecords={tmp_path / 'records'}", *options]
+        }
+        python = python or checkout / "python"
+        words = [f"-Scheckout={checkout}", f"-Spython={python}", f"-Srecords={tmp_path / 'records'}", *options]
         done = subprocess.run(
-            ["bash", str(here / "run"), *words], cwd="/", env=environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+            ["bash", str(here / "run"), *words],
+            cwd="/",
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         return done.returncode, done.stdout
 
     return run
 
 
 @pytest.fixture
-def lab(tmp_path):
-    """A lab that leaves these files and ends so."""
-    return lambda files, **how: canned.lab(tmp_path / "a lab", files, **how)
+def checkout(tmp_path):
+    """A checkout whose bench.py leaves the record of a made-up machine, with these rates, and ends so."""
 
+    def make(name="a node's checkout", status=0, says="", record=True, spoil=lambda results: None, **gflops):
+        there = tmp_path / name
+        bench = there / "experiments" / "03-matmul-perf"
+        (bench / "made").mkdir(parents=True)
+        measurement = made_up.measurement((64, 128), ("einsum", "matmul"), quick=True, gflops=gflops)
+        measurement.roof = roof_of(made_up.roofline())
+        for i, s in enumerate(measurement.samples):  # no clock shows the same times twice
+            s.seconds = [seconds * (1 + 1e-4 * i) for seconds in s.seconds]
+        results = derive.results(measurement)
+        spoil(results)
+        if record:
+            made_up.write(bench / "made", results, **{"perf.png": b"", "README.md": b""})
+        for file, text in {"bench.py": BENCH, "status": str(status), "says": says}.items():
+            (bench / file).write_text(text)
+        (there / "labkit").symlink_to(HERE.parent / "labkit")
+        (there / "kernels.json").write_bytes(io.encode(made_up.roofline()))
+        words = {"roofline": shlex.quote(str(there / "kernels.json")), "python": shlex.quote(sys.executable)}
+        (there / "python").write_text(PYTHON.format(**words))
+        (there / "python").chmod(0o755)
+        return there
 
-def sound(**gflops):
-    return canned.encoded(*canned.records(**gflops))
+    return make
 
 
 def collected(tmp_path):
     return sorted((tmp_path / "records").glob("*"))
 
 
+def changed_afterwards(results):
+    results.cells[-1].peak_fraction.value = 0.99
+
+
+def wrong_product(results):
+    results.agreement.methods["einsum"].within_bound = False
+
+
 def test_a_real_run_passes_and_its_record_can_be_compared(fleet, tmp_path):
-    status, said = fleet(HERE.parent, *SMALL)
+    small = ["-S", "sizes=64", "-S", "methods=matmul", "-S", "least_fraction=0.01"]
+    status, said = fleet(HERE.parent, *small, python=sys.executable)
     assert status == 0, said
-    for name in ("peak", "matmul_64_rate", "matmul_64_share"):
-        assert said.count(name) == 2, said  # while it runs, and in the report
+    for name in ("peak", "matmul_64_rate", "matmul_64_fraction"):
+        assert f"P: {name}: " in said, said  # while it runs ...
+        assert f"│ {name} " in said, said  # ... and in the report
     (run,) = gather(collected(tmp_path))
     assert run.roofline
     assert run.results.protocol.quick
@@ -103,56 +154,48 @@ def test_a_real_run_passes_and_its_record_can_be_compared(fleet, tmp_path):
     assert str(tmp_path) not in "".join(file.read_text() for file in tmp_path.rglob("records/**/*.json"))
 
 
-def test_a_node_below_the_reference_fails_and_its_record_is_kept_for_comparison(fleet, lab, tmp_path):
-    status, said = fleet(lab(sound(matmul=20.0)))
+def test_a_node_below_the_reference_fails_and_its_record_is_kept_until_a_run_that_holds(fleet, checkout, tmp_path):
+    status, said = fleet(checkout(matmul=20.0))
     assert status == 1
-    assert re.search(r"matmul_128_share=0\.(19|2)\d* of the roof, expected 0\.5", said), said
+    assert re.search(r"matmul_128_fraction=0\.(19|2)\d* of peak, expected 0\.5", said), said
+    before = [file.read_bytes() for file in sorted(tmp_path.rglob("records/**/*.json"))]
     assert len(gather(collected(tmp_path))) == 1
+    assert fleet(checkout("a worse one", status=2))[0] == 1
+    assert [file.read_bytes() for file in sorted(tmp_path.rglob("records/**/*.json"))] == before != []
 
 
-def test_the_reference_can_be_given(fleet, lab):
-    status, said = fleet(lab(sound()), "-S", "least_share=0.9")
+def test_a_sound_node_passes_and_the_reference_can_be_given(fleet, checkout):
+    there = checkout()
+    assert fleet(there)[0] == 0
+    status, said = fleet(there, "-S", "least_fraction=0.9", "-S", "sizes=64,128")
     assert status == 1
     assert "expected 0.9" in said
 
 
 @pytest.mark.parametrize(
-    ("files", "how", "reason"),
+    ("how", "reason"),
     [
-        (sound(matmul=140.0), {}, "matmul at N=128 is invalid: it reaches 140 % of the roof"),
-        ({}, {"status": 2, "says": "bench.py: {no} roof"}, "bench.py ended with status 2: bench.py: {no} roof"),
-        ({}, {}, "results.json"),
+        ({"matmul": 140.0}, "matmul at N=128: it reaches 140 % of the peak"),
+        ({"record": False, "status": 2, "says": "bench.py: {no} BLAS"}, "ended with status 2: bench.py: {no} BLAS"),
+        ({"record": False}, "the job ended without record/results.json"),
+        ({"python": "/nowhere/python"}, "/nowhere/python"),
+        ({"spoil": changed_afterwards}, "G1 what is recorded follows from the samples: "),
+        ({"spoil": wrong_product}, "einsum does not compute the product"),
     ],
-    ids=["impossible", "failed", "missing"],
+    ids=["impossible", "failed", "missing", "no interpreter", "changed", "wrong"],
 )
-def test_a_record_that_does_not_hold_fails_with_the_reason_and_is_not_collected(
-    files, how, reason, fleet, lab, tmp_path
-):
-    status, said = fleet(lab(files, **how))
+def test_a_record_that_does_not_hold_fails_with_the_reason_and_is_not_collected(how, reason, fleet, checkout, tmp_path):
+    made = checkout(**{key: value for key, value in how.items() if key != "python"})
+    status, said = fleet(made, python=how.get("python"))
     assert status == 1, said
     assert "sanity error" in said
     assert reason in " ".join(said.split())
     assert collected(tmp_path) == []
 
 
-def test_a_node_without_the_interpreter_fails_and_says_so(fleet, lab, tmp_path):
-    status, said = fleet(lab(sound()), "-S", "python=/nowhere/python")
-    assert status == 1
-    assert "the job ended without a record" in said
-    assert "/nowhere/python" in said.split("without a record")[1]
-
-
-def test_a_failed_run_leaves_the_record_of_the_run_before(fleet, lab, tmp_path):
-    good = lab(sound())
-    assert fleet(good)[0] == 0
-    before = [file.read_bytes() for file in sorted(tmp_path.rglob("records/**/*.json"))]
-    assert fleet(canned.lab(tmp_path / "a worse lab", {}, status=2))[0] == 1
-    assert [file.read_bytes() for file in sorted(tmp_path.rglob("records/**/*.json"))] == before != []
-
-
-def test_every_node_of_a_partition_runs_in_a_checkout_of_its_own_alone_on_one_core(fleet, lab, tmp_path):
+def test_every_node_of_a_partition_runs_into_a_folder_of_its_own_alone_on_one_core(fleet, checkout, tmp_path):
     options = ["--system=slurm", "-J", "partition=cpu", "--distribute=all"]
-    status, said = fleet(lab(sound()), *options, commands=SLURM)
+    status, said = fleet(checkout(), *options, commands=SLURM)
     assert status == 0, said
     assert_one_record_a_node(said, tmp_path)
     scripts = [script.read_text() for script in tmp_path.rglob("output/**/rfm_job.sh")]
@@ -164,9 +207,9 @@ def test_every_node_of_a_partition_runs_in_a_checkout_of_its_own_alone_on_one_co
         assert "\nsrun " in script
 
 
-def test_machines_reached_by_ssh_are_sent_the_code_and_their_records_come_back(fleet, lab, tmp_path):
+def test_the_records_of_machines_reached_by_ssh_come_back(fleet, checkout, tmp_path):
     options = ["--system=ssh", "--distribute=all"]
-    status, said = fleet(lab(sound()), *options, commands=SSH, FLEET_HOSTS="one,two")
+    status, said = fleet(checkout(), *options, commands=SSH, FLEET_HOSTS="one,two")
     assert status == 0, said
     assert_one_record_a_node(said, tmp_path)
 

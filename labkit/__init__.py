@@ -1,5 +1,4 @@
-"""What the experiments share: how a number is taken, reduced, recorded, drawn and explained.
+"""Why np.matmul is ten thousand times faster than the same loop in Python, measured on your machine.
 
-Data flows one way: declare -> measure -> reduce -> record -> draw -> explain. Nothing here imports an
-experiment.
+Data flows one way: declare -> measure -> record -> derive -> show. Nothing here imports an experiment.
 """

@@ -1,25 +1,29 @@
-"""The one error that users see: a clear line that says what to do, exit status 2, no traceback."""
+"""The error that users see, one line that says what to do, and the exit statuses of every command."""
 
 import errno
 
+FINDING, USER_ERROR, INTERRUPTED = 1, 2, 130  # 130: 128 + SIGINT, as shells have it
 
-class LabError(Exception):
-    """Something the user can mend; its message is the whole explanation."""
+_FOLDER = "choose a folder that can be written with --output"
+_SPACE = "free some space, or choose another folder with --output"
+_FILE = "a file is where a folder is needed: choose another with --output"
+_HINTS = {
+    errno.ENOSPC: _SPACE,
+    errno.EDQUOT: _SPACE,
+    errno.EROFS: _FOLDER,
+    errno.EACCES: _FOLDER,
+    errno.EPERM: _FOLDER,
+    errno.ENOTDIR: _FILE,
+    errno.EEXIST: _FILE,
+    errno.EISDIR: "a folder is where a file is needed: move it away",
+}
 
 
-def os_error(action: str, error: OSError) -> LabError:
-    """An operating system's refusal as one line: what could not be done, why, and what to do."""
-    hints = {
-        "ENOSPC": "free some space, or choose another folder with --output",
-        "EDQUOT": "free some space, or choose another folder with --output",
-        "EROFS": "choose a folder that can be written with --output",
-        "EACCES": "choose a folder that can be written with --output",
-        "EPERM": "choose a folder that can be written with --output",
-        "ENOTDIR": "a file stands where a folder is needed: choose another with --output",
-        "EEXIST": "a file stands where a folder is needed: choose another with --output",
-        "EISDIR": "a folder stands where a file is needed: move it away",
-    }
-    name = errno.errorcode.get(error.errno or 0, "")
-    hint = hints.get(name, "")
-    reason = error.strerror or str(error)
-    return LabError(f"cannot {action}: {reason}" + (f"; {hint}" if hint else ""))
+class UserError(Exception):
+    """Something the user can fix. Its message is the whole explanation: no traceback, exit status 2."""
+
+
+def os_error(action: str, error: OSError) -> UserError:
+    """An operating system's refusal in one line: what could not be done, why, and what to do."""
+    hint = _HINTS.get(error.errno or 0)
+    return UserError(f"cannot {action}: {error.strerror or error}" + (f"; {hint}" if hint else ""))

@@ -1,185 +1,361 @@
-"""Made-up measurements: what tests reduce, draw and render, with no clock involved."""
+"""Records of a machine that never was: what tests derive, draw and render, with no clock involved."""
 
 import copy
-from functools import cache, partial
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
-from agreement import check_agreement
-from bench import METHODS, make_operands
-from experiment import AGAIN, Request, make_embedding
-from reduction import MeasuringMachine, reduce_results
-
-from labkit.records import (
+from labkit.ladder import derive as ladder_derive
+from labkit.machine.blas import Blas
+from labkit.machine.caches import Cache
+from labkit.machine.hardware import Cores, Hardware, identity
+from labkit.records import derive, io
+from labkit.records.find import Run
+from labkit.records.model import (
     Agreement,
-    Bandwidth,
-    Blas,
-    Bounded,
-    Cache,
-    Ceiling,
-    CoreClock,
-    Cores,
+    Estimate,
     Git,
-    Hardware,
     Harness,
-    MachineIdentity,
+    Ladder,
+    LadderMeasurement,
+    LadderRung,
     Manifest,
-    Peak,
-    PlacedKernel,
-    Rate,
+    Measurement,
+    MethodAgreement,
+    OlderKernel,
+    PeakLoop,
+    Protocol,
+    Repeat,
+    RepeatedCell,
+    RepeatedRun,
     Results,
-    Ridge,
+    Roof,
     Roofline,
-    Saturation,
-    SentinelPeak,
-    Stair,
+    RooflineMeasurement,
+    Series,
+    WorstElement,
 )
-from labkit.roof import matmul_flops
-from labkit.sampling import Repetition, Workload, make_sentinel
+from labkit.roofline import derive as roofline_derive
 
-# GFLOPS of a machine that never was.
-RATES = {"naive": 0.004, "blocked": 0.0039, "einsum": 16.0, "matmul": 80.0}
-PEAK, L1, DRAM, SENTINEL_GBS = 100.0, 300.0, 20.0, 50.0
+# GFLOPS.
+RATES = {
+    "naive": 0.004,
+    "blocked": 0.0039,
+    "blocked_32": 0.0038,
+    "blocked_128": 0.0037,
+    "einsum": 16.0,
+    "einsum_optimized": 75.0,
+    "matmul": 80.0,
+}
+METHODS = ("naive", "blocked", "einsum", "matmul")
+SIZES = (64, 128, 256, 512, 1024)
+PEAK, L1, DRAM, REFERENCE_GBS = 100.0, 300.0, 20.0, 50.0
 CEILINGS = {"scalar": 12.5, "128-bit": 49.0, "no FMA": 50.0, "FMA + ADD": 120.0}
-MACHINE = MeasuringMachine(cpus=2, clock_resolution=1e-9)
+SAMPLES = 12
 
 
-def rate(value: float) -> Rate:
-    return Rate(median=value, best=1.02 * value, p90=1.01 * value, low=0.98 * value, high=1.01 * value, interval="ci95")
-
-
-def bandwidth(level: str, pattern: str, gbs: float, working_set: int) -> Bandwidth:
-    loads, stores = {"load": (1, 0), "copy": (1, 1), "triad": (2, 1), "copy_streaming": (1, 1)}[pattern]
-    return Bandwidth(
-        level=level, pattern=pattern, loads=loads, stores=stores, working_set_bytes=working_set, gbs=rate(gbs),
-        p10=0.8 * gbs,
-    )  # fmt: skip
-
-
-def kernel(name: str, n: int, gflops: float, **more) -> PlacedKernel:
-    """A kernel that answers to the peak, unless told otherwise."""
+def series(name: str, n: int, seconds: float | Sequence[float], flops: int = 0, bytes: int = 0, **more: Any) -> Series:
+    """Samples that alternate 1 % about `seconds`, or these, one a round, undisturbed."""
+    if isinstance(seconds, float):
+        seconds = [seconds * (1.01 if r % 2 else 0.99) for r in range(SAMPLES)]
     usual = {
-        "intensity": 0.25, "intensity_high": None, "gbs": None, "roof": "peak", "share": gflops / PEAK,
-        "low": 0.98 * gflops / PEAK, "high": 1.02 * gflops / PEAK, "extrapolated": False, "extrapolated_from": None,
-        "source": "roof",
-    }  # fmt: skip
-    return PlacedKernel(name=name, n=n, gflops=gflops, **{**usual, **more})
+        "rounds": list(range(len(seconds))),
+        "calls": [1] * len(seconds),
+        "cpu_seconds": list(seconds),
+        "steal_seconds": [0.0] * len(seconds),
+        "at": [0.1 * r for r in range(len(seconds))],
+    }
+    return Series(name=name, n=n, flops=flops, bytes=bytes, seconds=list(seconds), **{**usual, **more})
 
 
-def roofline() -> Roofline:
-    """A core of 100 GFLOPS with a level of cache and DRAM, and nothing placed under its roof."""
-    identity = MachineIdentity(cpu="a CPU", microarchitecture="one", isa=[], caches=[], numpy="2", blas="b")
-    levels = {"L1": (L1, 16 << 10), "DRAM": (DRAM, 1 << 27)}
-    return Roofline(
-        schema="roofline/1",
-        machine=identity,
-        short_name="a CPU",
-        peak=Peak(
-            fp32_fma_gflops=Rate(median=98.0, best=PEAK, p90=99.0, low=97.0, high=98.5, interval="ci95"),
-            instruction_set="AVX2 + FMA",
-            lanes=8,
-            accumulators=10,
-            fma=True,
-            flops_per_cycle=32.0,
-            latency_cycles=4.0,
-            steps_per_cycle=2.0,
-            saturates_at=8,
-            sweep=[
-                Saturation(instruction_set="AVX2 + FMA", lanes=8, accumulators=n, gflops=min(12.5 * n, PEAK))
-                for n in (1, 2, 4, 8, 10)
-            ],
-        ),
-        ceilings=[Ceiling(name=name, gflops=rate(value)) for name, value in CEILINGS.items()],
-        clock=CoreClock(
-            ghz=rate(3.1), under_load_ghz=rate(3.06), nominal_ghz=2.5, nominal_from="made up", verdict="boosted",
-            peak_from_nominal_gflops=80.0,
-        ),
-        levels=[Cache(level=1, bytes=32 << 10, shared_by=1)],
-        levels_from="reported",
-        bandwidth=[
-            bandwidth(level, pattern, portion * gbs, size)
-            for level, (gbs, size) in levels.items()
-            for pattern, portion in (("load", 0.8), ("copy", 0.9), ("triad", 1 / 1.02))
-        ]
-        + [bandwidth("DRAM", "copy_streaming", 0.95 * DRAM, 1 << 27)],
-        staircase=[
-            Stair(working_set_bytes=4096 << k, gbs=rate(0.8 * (L1 if k < 4 else DRAM))) for k in range(16)
-        ],
-        ridge=[Ridge(level=level, flop_per_byte=PEAK / gbs, gbs=gbs) for level, (gbs, _) in levels.items()],
-        sentinel=SentinelPeak(
-            gbs=rate(SENTINEL_GBS), peak_flop_per_sentinel_byte=Bounded(value=2.0, low=1.98, high=2.02)
-        ),
-        kernels=[],
-        rounds=60,
-        seconds=10.0,
-        notes=[],
-        faults=[],
-    )  # fmt: skip
+def method_series(method: str, n: int, name: str | None = None, gflops: float | None = None) -> Series:
+    """A method at a size, at its made-up rate."""
+    flops = 2 * n**3
+    return series(name or method, n, flops / (gflops or RATES[method]) / 1e9, flops)
 
 
-def measured(workload: Workload, seconds: float, repetitions: int = 12) -> Workload:
-    """The workload with repetitions that alternate 1 % about `seconds`, one a round."""
-    for round_ in range(repetitions):
-        wobble = 1.01 if round_ % 2 else 0.99
-        workload.repetitions.append(Repetition(seconds * wobble, 1, 1.0, round_))
-    return workload
+def reference(gbs: float = REFERENCE_GBS) -> Series:
+    return series(derive.REFERENCE, 32768, 262144 / gbs / 1e9, bytes=262144)
 
 
-def workload(method: str, n: int, repetitions: int = 12, name: str | None = None) -> Workload:
-    flops = matmul_flops(n)
-    return measured(Workload(name or method, n, partial(int), flops=flops), flops / RATES[method] / 1e9, repetitions)
-
-
-@cache
-def agreement(methods: tuple[str, ...]) -> Agreement:
-    """What the lab's own functions agree on: found once, as it takes them a second."""
-    return check_agreement({name: METHODS[name] for name in methods}, make_operands, seed=42)
-
-
-def results(
-    sizes: str = "64,128,1024", methods: str = "naive,blocked,einsum,matmul", complete: bool = True, quick: bool = False
-) -> Results:
-    request = Request.parse(sizes, methods, quick, False, known=METHODS)
-    embedding = [measured(w, 1e-6) for w in make_embedding(42)]
-    sentinel = make_sentinel()
-    return reduce_results(
-        request=request,
-        protocol={"seed": 42, "block_size": 64},
-        short_name="a CPU",
-        agreement=copy.deepcopy(agreement(tuple(request.methods))),
-        roofline=roofline(),
-        workloads=[workload(method, n) for method, n in request.measured_cells()],
-        twins=[workload(method, n, name=method + AGAIN) for method, n in request.twins()],
-        machine=MACHINE,
-        sentinel=measured(sentinel, sentinel.bytes / SENTINEL_GBS / 1e9),
-        embedding=embedding,
-        complete=complete,
-        harness=Harness(wall_seconds=600.0, call_seconds=580.0, roof_seconds=10.0, share=20 / 600, sessions=1),
+def agreement(methods: Sequence[str] = METHODS) -> Agreement:
+    """The Python loops and einsum have the same bits; np.matmul has its own."""
+    same = [m for m in methods if not m.endswith("matmul")]
+    outside = {m: 0 if m == "matmul" else 2 for m in methods}
+    found = {
+        m: MethodAgreement(
+            exact_on_integers=True,
+            within_bound=True,
+            max_scaled_error=0.0 if m == "matmul" else 1.5e-7,
+            allclose=outside[m] == 0,
+            outside_allclose=outside[m],
+            elements=4096,
+            bit_identical_to=[o for o in same if o != m] if m in same else [],
+        )
+        for m in methods
+    }
+    worst = WorstElement(method="naive", row=22, column=57, reference=0.088, difference=3.8e-6, magnitude=42.1)
+    return Agreement(
+        n=64, rtol=1e-5, atol=1e-6, integer_shapes=[[64, 64, 64], [65, 33, 70]], methods=found, worst=worst
     )
 
 
-def manifest() -> Manifest:
-    hardware = Hardware(
+def roof() -> Roof:
+    return Roof(
+        peak_gflops=PEAK,
+        dram_gbs=DRAM,
+        ridge_flop_per_byte=PEAK / DRAM,
+        crossover_n=6 * PEAK / DRAM,
+        peak_flop_per_reference_byte=Estimate(value=PEAK / REFERENCE_GBS, low=1.98, high=2.02),
+        bounds_matmul=True,
+    )
+
+
+def measurement(
+    sizes: Sequence[int] = SIZES,
+    methods: Sequence[str] = METHODS,
+    quick: bool = False,
+    complete: bool = True,
+    gflops: Mapping[str, float] | None = None,
+    up_to: int = 512,
+) -> Measurement:
+    """A run; the Python methods were timed up to the size `up_to`, the others everywhere."""
+    gflops = {**RATES, **(gflops or {})}
+    timed = [(m, n) for m in methods for n in sizes if n <= up_to or m not in derive.PYTHON_METHODS]
+    samples = [method_series(m, n, gflops=gflops[m]) for m, n in timed]
+    smallest = {m: min(n for other, n in timed if other == m) for m, _ in timed if m in ("naive", "matmul")}
+    samples += [method_series(m, n, m + derive.AGAIN, gflops[m]) for m, n in smallest.items()]
+    samples += [
+        reference(),
+        series(derive.GATHER, 64, 4e-7),
+        series(derive.ONE_HOT, 64, 3e-6, flops=76_800),
+        series(derive.PROJECTION, 64, 5e-4, flops=39_321_600),
+    ]
+    return Measurement(
+        schema="matmul-perf/2",
+        status="complete" if complete else "partial",
+        short_name="a CPU",
+        cpus=2,
+        protocol=Protocol(
+            seed=42,
+            dtype="float32",
+            sizes=list(sizes),
+            methods=list(methods),
+            block_size=64,
+            warmup_calls=1,
+            min_repetitions=6,
+            min_seconds=1.0,
+            measure_all=False,
+            quick=quick,
+            clock_resolution_seconds=1e-9,
+        ),
+        agreement=agreement(methods),
+        roof=roof(),
+        harness=Harness(wall_seconds=600.0, call_seconds=590.0, roof_seconds=0.0, sessions=1),
+        samples=samples,
+    )
+
+
+def results(*args: Any, **kwargs: Any) -> Results:
+    """The record of such a run, with what follows from it."""
+    return derive.results(measurement(*args, **kwargs))
+
+
+def hardware() -> Hardware:
+    return Hardware(
         cpu="a CPU",
         short_name="a CPU",
-        microarchitecture=None,
-        isa=[],
-        cores=Cores(logical=2, physical=None, usable=2),
-        caches=[],
-        memory_bytes=1 << 30,
-        governor=None,
-        power=None,
-        virtualized=None,
-        reasons={"governor": "no cpufreq", "power": "no battery", "virtualized": "not said"},
+        microarchitecture="one",
+        isa=["avx2", "fma"],
+        cores=Cores(logical=2, physical=2, usable=2),
+        caches=[Cache(1, 32 << 10, 1), Cache(2, 512 << 10, 1), Cache(3, 32 << 20, 2)],
+        memory_bytes=16 << 30,
+        governor="performance",
+        power="AC",
+        virtualized=False,
+        reasons={},
     )
-    return Manifest(
-        experiment="03-matmul-perf",
-        created="2026-01-01T00:00:00+00:00",
-        command=["bench.py"],
-        seed=42,
-        config={"warnings": [], "visits_of_the_peak": 480, "turns": 8, "visit_seconds": 0.0005},
-        git=Git(commit=None, dirty=None, reason="made up"),
-        versions={"python": "3", "numpy": "2", "llvmlite": "0"},
-        blas=Blas(library="openblas", version=None, kernel=None, threads=1),
-        threads={"OMP_NUM_THREADS": "1"},
-        hardware=hardware,
-        outputs={},
+
+
+def blas() -> Blas:
+    return Blas("openblas", "0.3.31", "Haswell", 1)
+
+
+def manifest(experiment: str = "03-matmul-perf", outputs: Mapping[str, bytes] | None = None, **more: Any) -> Manifest:
+    usual: dict[str, Any] = {
+        "experiment": experiment,
+        "created": "2026-01-01T00:00:00+00:00",
+        "command": ["bench.py"],
+        "seed": 42,
+        "config": {"warnings": []},
+        "git": Git(commit="0" * 40, dirty=False),
+        "versions": {"python": "3.11.7", "implementation": "CPython", "numpy": "2.4.6", "system": "Linux x86_64"},
+        "blas": blas(),
+        "threads": dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+        "hardware": hardware(),
+        "outputs": {name: io.digest(data) for name, data in (outputs or {}).items()},
+    }
+    return Manifest(**{**usual, **more})
+
+
+def run(record: Results | Measurement | None = None, name: str = "", **more: Any) -> Run:
+    """A result as readers have it; roofline, ladder and repeat may be given."""
+    if not isinstance(record, Results):
+        record = derive.results(record or measurement())
+    made = manifest()
+    return replace(
+        Run(name or record.short_name, Path("a folder"), record, derive.derive(record), made),
+        **{"roofline": None, **more},
     )
+
+
+def write(folder: Path, record: Results | None = None, made: Manifest | None = None, **others: bytes) -> Path:
+    """results.json and a manifest that names it, as a run leaves them, and other files by name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {io.RESULTS: io.encode(record or results()), **others}
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    made = copy.deepcopy(made) if made else manifest()
+    made.outputs = {name: io.digest(data) for name, data in files.items()}
+    (folder / io.MANIFEST).write_bytes(io.encode(made))
+    return folder
+
+
+# --- the roofline ---------------------------------------------------------------------------------------
+
+
+def roofline_measurement(dram: float = DRAM) -> RooflineMeasurement:
+    """A core of 100 GFLOPS with one level of cache, and DRAM."""
+
+    def at(name: str, n: int, rate: float, flops: int = 0, bytes: int = 0) -> Series:
+        return series(name, n, (flops or bytes) / rate / 1e9, flops, bytes)
+
+    levels = {"L1": (L1, 16 << 10), "DRAM": (dram, 1 << 27)}
+    patterns = {"load": 0.8, "copy": 0.9, "triad": 1.0}
+    samples = [
+        at("peak", 10, PEAK, 1_600_000),
+        at("clock", 1, 3.1, 500_000),
+        at("clock under load", 10, 3.125, 500_000),
+        reference(),
+        *(at(f"ceiling {name}", 8, rate, 1_600_000) for name, rate in CEILINGS.items()),
+        at("sweep clock", 1, 3.125, 500_000),
+        *(at(f"sweep 8x{n}", n, min(12.5 * n, PEAK), 1_600_000) for n in (1, 2, 4, 8, 10)),
+        *(
+            at(f"{level} {pattern}", size, portion * gbs, bytes=1 << 22)
+            for level, (gbs, size) in levels.items()
+            for pattern, portion in patterns.items()
+        ),
+        at("DRAM copy_streaming", 1 << 27, 0.95 * dram, bytes=1 << 22),
+        *(at("working set", 4096 << k, 0.8 * (L1 if k < 4 else dram), bytes=1 << 22) for k in range(16)),
+        at("memcpy", 4 << 20, 0.7 * dram, bytes=1 << 23),
+        at("dot", 1_000_000, 4.0, flops=2_000_000),
+        method_series("einsum", 1024),
+        method_series("matmul", 1024),
+    ]
+    return RooflineMeasurement(
+        schema="roofline/2",
+        machine=identity(hardware(), blas(), "2.4.6"),
+        short_name="a CPU",
+        loop=PeakLoop(instruction_set="AVX2 + FMA", lanes=8, accumulators=10, fma=True),
+        instruction_sets={"8": "AVX2 + FMA"},
+        levels=[Cache(1, 32 << 10, 1)],
+        levels_from="reported",
+        nominal_ghz=2.5,
+        nominal_from="made up",
+        rounds=SAMPLES,
+        seconds=10.0,
+        notes=[],
+        samples=samples,
+    )
+
+
+def roofline(dram: float = DRAM) -> Roofline:
+    return roofline_derive.derive(roofline_measurement(dram))
+
+
+# --- the ladder -----------------------------------------------------------------------------------------
+
+# GFLOPS of each rung, and its kind.
+RUNGS = {
+    "naive": (0.004, "step"),
+    "compiled": (0.4, "step"),
+    "unit stride": (3.7, "step"),
+    "unrolled": (4.0, "step"),
+    "SIMD 128": (14.0, "step"),
+    "SIMD 256": (25.0, "step"),
+    "FMA": (26.0, "step"),
+    "register tile": (60.0, "step"),
+    "packing and blocks": (88.0, "step"),
+    "matmul": (80.0, "step"),
+    "blocks": (5.0, "other order"),
+    "blocks + SIMD": (28.0, "other order"),
+    "lists": (0.018, "side"),
+    "rows": (1.0, "side"),
+    "blocked": (0.0039, "side"),
+    "blocked compiled": (0.45, "side"),
+    "einsum": (16.0, "side"),
+    "einsum optimized": (75.0, "side"),
+}
+
+
+def ladder_measurement(sizes: Sequence[int] = (64, 128, 1024)) -> LadderMeasurement:
+    rungs = [
+        LadderRung(name=name, title=name, changed=f"what {name} changes", code="for i in range(M): ...", kind=kind)
+        for name, (_, kind) in RUNGS.items()
+    ]
+    return LadderMeasurement(
+        schema="ladder/2",
+        short_name="a CPU",
+        cpus=2,
+        n=max(sizes),
+        sizes=list(sizes),
+        tile=[6, 16],
+        agreement=agreement(list(RUNGS)),
+        rungs=rungs,
+        kernels=[
+            OlderKernel(core_type="Nehalem", kernel="Nehalem", gflops=[25.0] * 5, own_gflops=[80.0] * 5),
+            OlderKernel(core_type="Haswell", kernel="Haswell", gflops=[80.0] * 5, own_gflops=[80.0] * 5),
+        ],
+        roof=roof(),
+        wall_seconds=150.0,
+        samples=[
+            reference(),
+            *(
+                series(name, n, 2 * n**3 / gflops / 1e9, 2 * n**3)
+                for n in sizes
+                for name, (gflops, _) in RUNGS.items()
+                if name != "blocked" or n <= 128
+            ),
+        ],
+    )
+
+
+def ladder() -> Ladder:
+    return ladder_derive.derive(ladder_measurement())
+
+
+# --- repeated runs --------------------------------------------------------------------------------------
+
+
+def repeat(runs: int = 5, busy: bool = True, pythons: Sequence[str] = ("3.11.7",)) -> Repeat:
+    """Runs one after the other, 1 % apart, and one beside a busy process."""
+
+    def one(i: int, python: str, beside: Any) -> RepeatedRun:
+        wobble = 1 + 0.01 * (i % 2)
+        cells = [
+            RepeatedCell(
+                method=m,
+                n=n,
+                gflops=RATES[m] * wobble,
+                peak_fraction=Estimate(value=RATES[m] / PEAK, low=0.99 * RATES[m] / PEAK, high=1.01 * RATES[m] / PEAK),
+            )
+            for m in METHODS
+            for n in (256, 512, 1024)
+        ]
+        speedup = Estimate(value=20_000.0, low=19_800.0, high=20_300.0)
+        return RepeatedRun(beside=beside, python=python, noisy=False, wall_seconds=40.0, speedup=speedup, cells=cells)
+
+    made = [one(i, python, "nothing") for i in range(runs) for python in pythons]
+    made += [one(0, pythons[0], "a busy process")] if busy else []
+    return Repeat(schema="repeat/2", short_name="a CPU", runs=made, left_out={}, manifest=manifest("repeat"))

@@ -1,17 +1,17 @@
 """Four matrix products, fp32, one thread: the same 2 N^3 flops, from the interpreter to the BLAS."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parents[1])]  # this experiment's files, and labkit
-if __name__ == "__main__":
-    from labkit.threads import require_one_thread
+from labkit.machine.threads import require_one_thread
 
+if __name__ == "__main__":
     require_one_thread(say=sys.stdout)  # a BLAS reads its thread count when NumPy loads it, below
 
 import numpy as np
-from operands import Matrix, Method, checked
+
+from labkit.matmul.operands import Matrix, Method, checked
 
 
 @checked
@@ -49,15 +49,6 @@ def matmul_einsum(A: Matrix, B: Matrix, out: Matrix | None = None) -> Matrix:
     return np.einsum("ik,kj->ij", A, B, out=out)
 
 
-# --- declare: what is measured ----------------------------------------------------------------------
-
-from functools import partial
-from typing import Annotated
-
-import typer
-
-from labkit import console, store, threads
-
 SEED = 42
 SIZES = (64, 128, 256, 512, 1024)
 BLOCK_SIZE = 64
@@ -82,44 +73,10 @@ def make_operands(n: int) -> tuple[Matrix, Matrix]:
     return A, B
 
 
-# --- measure, reduce, record, draw, explain ---------------------------------------------------------
-
-
-def main(
-    sizes: Annotated[str, typer.Option(help="Orders N, separated by commas.")] = ",".join(map(str, SIZES)),
-    methods: Annotated[
-        str, typer.Option(help=f"Methods, separated by commas; also {', '.join(OPTIONAL_METHODS)}.")
-    ] = ",".join(METHODS),
-    quick: Annotated[bool, typer.Option("--quick", help="Stop after the first minute's pass.")] = False,
-    measure_all: Annotated[
-        bool,
-        typer.Option("--measure-all", help="Run naive and blocked at N >= 1024 instead of extrapolating."),
-    ] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start over: forget an unfinished run.")] = False,
-    redraw: Annotated[bool, typer.Option("--redraw", help="Draw and render from the records alone.")] = False,
-    output: Annotated[Path, typer.Option(help="Where the artifacts go.", show_default="beside bench.py")] = HERE,
-) -> int:
-    """Measure four matrix products and leave results.json, manifest.json, perf.png and README.md."""
-    from agreement import check_agreement
-    from artifacts import Publisher, redraw_artifacts
-    from experiment import Experiment, Request
-
-    request = Request.parse(sizes, methods, quick, measure_all, known={**METHODS, **OPTIONAL_METHODS})
-    with store.locked(output):
-        if redraw:
-            return redraw_artifacts(output)
-        store.check_writable(output, *([HERE.parents[1]] if output.resolve() == HERE else []))
-        threads.check_effective_threads()
-        experiment = Experiment(request, output, SEED, BLOCK_SIZE, make_operands)
-        experiment.agreement = check_agreement(request.methods, make_operands, seed=SEED)
-        experiment.find_roof()
-        publisher = Publisher(experiment)
-        try:
-            experiment.measure(publisher, fresh)
-        except KeyboardInterrupt:
-            return publisher.interrupted()
-        return publisher.finished()
-
-
 if __name__ == "__main__":
-    console.run("bench.py", main)
+    from labkit.matmul import command
+    from labkit.matmul.declare import Benchmark
+
+    script = Path(__file__).resolve()
+    benchmark = Benchmark(script, METHODS, OPTIONAL_METHODS, SIZES, make_operands, SEED, BLOCK_SIZE)
+    sys.exit(command.main(benchmark))

@@ -1,6 +1,13 @@
-"""Is the NumPy in front of me healthy? Look, measure, say what is wrong and which command mends it.
+"""Is this NumPy healthy? Look, measure, say what is wrong and which command fixes it.
 
-It runs in any environment: the standard library and NumPy are all it needs. Data flows one way: `vitals` looks at the
-machine and `patient` (a process of its own) at NumPy, `examination` has np.matmul and the `peak` timed in turns,
-`health` and `kernels` judge what was seen (both in the words of `symptoms`), and `consultation` tells it.
+It needs the standard library and NumPy only.
 """
+
+from labkit.doctor.checks import preflight
+from labkit.doctor.facts import look
+from labkit.machine.blas import Blas
+
+
+def preflight_warnings(blas: Blas) -> list[str]:
+    """One line for everything that is wrong with machine or NumPy before a run; nothing is timed."""
+    return [f"{finding.seen}; {finding.mend}" for finding in preflight(look(blas))]

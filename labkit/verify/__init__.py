@@ -1,1 +1,1 @@
-"""Is this a valid result of the lab? Every requirement of its text, checked by name."""
+"""Is a folder a valid result of the assignment? Decided by deriving its records again and by running its functions."""

@@ -1,58 +1,92 @@
-"""`labkit verify DIR...` as declared."""
+"""`labkit verify DIR...`: every demand of docs/assignment.md that can be checked, as a table or as JSON."""
 
 import argparse
 import io
+import json
 import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from labkit.commandline import MENDABLE, add_command, program
-from labkit.errors import LabError
+from labkit.errors import FINDING, USER_ERROR, UserError
+from labkit.show import tables
+from labkit.verify import functions, manifest, page, picture, records, submission
+from labkit.verify.outcome import Check
+from labkit.verify.submission import UNUSABLE, Submission
 
-VALID, NOT_VALID = 0, 1  # exit statuses
-
-
-def add(commands: Any) -> None:
-    """Declare the command."""
-    verify = add_command(
-        commands,
-        "verify",
-        _run,
-        says="Is this a valid result of the lab? Each requirement, checked by name.",
-        more="Invariants are graded, never speed.",
-        example="labkit verify submissions/*",
-        status="0 every result holds, 1 one does not, 2 it could not be looked at",
-    )
-    verify.add_argument("folders", nargs="+", metavar="DIR", type=Path, help="a folder with results.json and the rest")
-    form = verify.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print JSON")
-    form.add_argument("--markdown", action="store_true", help="print Markdown, for the summary of a CI run")
+Part = Callable[[Submission], Iterable[Check]]
+# From what is cheap to see to what needs the functions to run.
+PARTS: tuple[Part, ...] = (manifest.checks, records.checks, functions.checks, picture.checks, page.checks)
+WORDS = {True: "met", False: "NOT MET", None: "unknown"}
 
 
-def _run(arguments: argparse.Namespace) -> int:
-    from rich.console import Console
+@dataclass(frozen=True)
+class Verdict:
+    """What was found of one folder."""
 
-    from labkit.verify import presenting
-    from labkit.verify.verdict import verify
+    folder: Path
+    checks: list[Check]
 
+    @property
+    def passed(self) -> bool:
+        """Whether no demand is known to be missed."""
+        return not any(check.passed is False for check in self.checks)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the verdicts on `args.folders`; 0 if all pass, 1 if one does not, 2 if one could not be looked at."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal without a mark for "met" is no reason to end
-    verdicts, unread = [], False
-    for folder in arguments.folders:
+        sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a letter is no reason to end
+    verdicts, status = [], 0
+    for folder in args.folders:
         try:
             verdicts.append(verify(folder))
-        except LabError as error:  # the others are looked at all the same
-            print(f"{program()} verify: {error}", file=sys.stderr)
-            unread = True
-    if verdicts and arguments.json:
-        print(presenting.as_json(verdicts))
-    elif verdicts and arguments.markdown:
-        print(presenting.as_markdown(verdicts))
-    elif verdicts:
-        console = Console(highlight=False)
-        with console.capture() as shown:  # printed by Python, as it is Python that notices when nobody reads on
-            presenting.show(verdicts, console)
-        print(shown.get(), end="")
-    if unread:
-        return MENDABLE
-    return VALID if all(verdict.passed for verdict in verdicts) else NOT_VALID
+        except UserError as error:  # the others are looked at all the same
+            print(f"labkit verify: {error}", file=sys.stderr)
+            status = USER_ERROR
+    if verdicts:
+        print(as_json(verdicts) if args.json else as_text(verdicts, args.markdown))
+    return status or (0 if all(verdict.passed for verdict in verdicts) else FINDING)
+
+
+def verify(folder: Path) -> Verdict:
+    """The verdict on a folder; a UserError if it cannot be looked at."""
+    given = submission.read(folder)
+    return Verdict(folder, [check for part in PARTS for check in _guarded(part, given)])
+
+
+def _guarded(part: Part, given: Submission) -> Iterator[Check]:
+    """A part's checks; one that is not met if what was handed in is such that the part cannot go on."""
+    try:
+        yield from part(given)
+    except UNUSABLE as error:
+        name = part.__module__.rpartition(".")[2]
+        yield Check(f"{name} can be judged", False, f"what was handed in cannot be: {type(error).__name__}: {error}")
+
+
+def as_json(verdicts: Sequence[Verdict]) -> str:
+    """{"passed", "checks"} of one folder; of several {"passed", "results": [{"folder", "passed", "checks"}]}."""
+    results = [
+        {"folder": str(verdict.folder), "passed": verdict.passed, "checks": [asdict(check) for check in verdict.checks]}
+        for verdict in verdicts
+    ]
+    if len(results) == 1:
+        return json.dumps({key: value for key, value in results[0].items() if key != "folder"}, indent=2)
+    return json.dumps({"passed": all(verdict.passed for verdict in verdicts), "results": results}, indent=2)
+
+
+def as_text(verdicts: Sequence[Verdict], markdown: bool) -> str:
+    """Of one folder every check; of several what is not met in each. The verdict on each is its last line."""
+    parts = []
+    for verdict in verdicts:
+        shown = [check for check in verdict.checks if len(verdicts) == 1 or check.passed is False]
+        rows = [(WORDS[check.passed], check.name, check.reason.replace("`", "'")) for check in shown]
+        if rows:
+            table = tables.Table("", "lll", ("", "demand", "reason"), rows)
+            parts.append(tables.markdown(table) + "\n" if markdown else tables.terminal(table))
+        many = {passed: sum(check.passed is passed for check in verdict.checks) for passed in WORDS}
+        said = f"{'a' if verdict.passed else 'not a'} valid result of the assignment"
+        parts.append(f"{verdict.folder}: {said} ({many[True]} met, {many[False]} not met, {many[None]} unknown)")
+    if len(verdicts) > 1:
+        parts.append(f"{sum(verdict.passed for verdict in verdicts)} of {len(verdicts)} are valid")
+    return "\n".join(parts)

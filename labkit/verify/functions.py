@@ -1,345 +1,229 @@
-"""What the submitted functions make of fresh operands, judged here; they run in `worker`, a process of its own."""
+"""Demands A1 to A8, F2 and F3, judged by what the functions did in `worker`, a process of its own."""
 
+import ast
+import contextlib
+import itertools
 import json
 import os
 import secrets
 import signal
+import site
 import subprocess
 import sys
 import tempfile
-import zipfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
+from labkit.errors import UserError
+from labkit.verify.assignment import BLOCKED, EINSUM, FOREIGN, NAIVE, SEED, THREAD_VARIABLES
+from labkit.verify.outcome import Check, judge
+from labkit.verify.submission import Submission, read_file
 
-from labkit.provenance import REPOSITORY
-from labkit.runs import LAB
-from labkit.verify import requirements as lab
-from labkit.verify.outcome import Check, met, not_met, of_faults, unknown
-from labkit.verify.submission import Submission
-from labkit.verify.syntax import NOT_READABLE, Sources
+# Importing takes a second, the calls another; a slow machine may take much longer.
+LIMIT_SECONDS = 90.0
+# What bench.py may need to import: the sources, then other files, so many and so large.
+NEEDED, MOST_PATHS, MOST_BYTES = ("*.py", "*/*.py", "*/*/*.py", "*", "*/*"), 500, 1 << 20
+# A step C[i, j] += A[i, k] * B[k, j] takes 10 to 30 instructions; a step over a row one for all of its elements.
+LEAST_INSTRUCTIONS_PER_STEP = 4
+# Writing finished blocks back takes a few elements per step of the inner loop; a row operation takes one or more.
+MOST_ELEMENTS_PER_STEP = 0.5
+IMPORT, NETWORK = "F2 bench.py imports", "F3 no network is needed"
+NAMES = TRIPLE, BLOCKS, ONE_EINSUM, TIMED, AGREE, NUMPY, FLOAT32, OPERANDS = (
+    "A1 naive is a triple loop",
+    "A2 blocked is six loops over blocks",
+    "A3 einsum is np.einsum",
+    "A4 what is timed is these functions",
+    "A5 the functions agree with A @ B",
+    "A6 NumPy alone",
+    "A7 float32 throughout",
+    "A8 make_operands draws from seed 42",
+)
 
-WORKER = Path(__file__).with_name("worker.py")
-# Importing takes a second or two, the products below a second; a slow machine may take ten times that.
-LIMIT_SECONDS = 60.0
-# (M, K, N), each drawn anew from these ranges: the lab's own, a long sum, and more than a block of 64 each way.
-RANGES = {
-    "square": ((64, 64), (64, 64), (64, 64)),
-    "long": ((3, 9), (130, 200), (3, 9)),
-    "wide": ((66, 79), (2, 6), (66, 79)),
-    "row": ((1, 1), (5, 40), (2, 9)),
-}
-WATCHED = (11, 13, 12)  # (M, K, N) of the call whose instructions are counted
-LARGEST_INTEGER = 8  # partial sums of such are exact in fp32, in any order
-# In so short a time no interpreter takes the 10^9 steps of a product of N = 1024, and a BLAS is done with it.
-BUSY_SECONDS = 0.3
-# A step C[i, j] += A[i, k] * B[k, j] takes some twenty instructions of the interpreter, a step over a row one for
-# all of its elements.
-LEAST_INSTRUCTIONS_A_STEP = 4
-# Rounded once, from double, an element agrees with the exact product; summed in fp32 over 64 terms one in five does.
-DOUBLE_IF_EXACT = 0.9
-UNIT = 2.0**-24  # the rounding error of fp32
-_NAMES = (
-    "import", "agreement", "exact on integers", "einsum's sums", "float32 throughout", "interpreted steps",
-    "functions called", "methods table", "lab's operands", "nothing else loaded", "no network",
-)  # fmt: skip
-# What the worker must have said, to have come to its end.
-_SAID = ("errors", "tried", "watched", "returned", "methods", "lines", "operands", "loaded")
-_INTERPRETED = lab.FUNCTIONS[:2]
-
-Matrix = npt.NDArray[np.float32]
+Answers = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Trial:
-    """Fresh operands, by case: those of standard normal numbers and those of small integers."""
-
-    operands: dict[str, tuple[Matrix, Matrix]]
-
-    @classmethod
-    def draw(cls, seed: int) -> "Trial":
-        """Shapes and values from a seed."""
-        rng = np.random.default_rng(seed)
-        operands = {}
-        for name, ranges in RANGES.items():
-            M, K, N = (int(rng.integers(low, high, endpoint=True)) for low, high in ranges)
-            operands[f"{name} normal"] = _pair(rng, M, K, N)
-            whole = [rng.integers(-LARGEST_INTEGER, LARGEST_INTEGER, s, endpoint=True) for s in ((M, K), (K, N))]
-            operands[f"{name} whole"] = (whole[0].astype(np.float32), whole[1].astype(np.float32))
-        operands["watched"] = _pair(rng, *WATCHED)
-        return cls(operands)
-
-    @property
-    def cases(self) -> list[str]:
-        """Those on which every function is called."""
-        return [case for case in self.operands if case != "watched"]
-
-    def shape(self, case: str) -> str:
-        """M x K x N."""
-        A, B = self.operands[case]
-        return f"{A.shape[0]} x {A.shape[1]} x {B.shape[1]}"
+def checks(given: Submission) -> Iterator[Check]:
+    """Run bench.py's functions, and judge them."""
+    if "bench.py" in given.files:
+        yield from judged(given, *ask(given.folder))
+    else:
+        yield from (Check(name, None, f"bench.py {given.faults['bench.py']}") for name in (IMPORT, *NAMES))
 
 
-def _pair(rng: np.random.Generator, M: int, K: int, N: int) -> tuple[Matrix, Matrix]:
-    A = rng.standard_normal((M, K)).astype(np.float32)
-    return A, rng.standard_normal((K, N)).astype(np.float32)
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What came back. `fault` says why nothing did."""
-
-    fault: str | None = None
-    said: Mapping[str, Any] = field(default_factory=dict)
-    products: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
-
-
-def checks(
-    given: Submission,
-    seed: int | None = None,
-    limit_seconds: float = LIMIT_SECONDS,
-    busy_seconds: float = BUSY_SECONDS,
-) -> Iterator[Check]:
-    """The functions called at fresh shapes; `seed` draws the same ones again."""
-    if "bench.py" not in given.files:
-        yield from (unknown(name, f"bench.py {given.faults['bench.py']}") for name in _NAMES)
+def judged(given: Submission, answers: Answers, ended: str | None) -> Iterator[Check]:
+    """The checks from a worker's answers, and from how its process ended if not as it should."""
+    functions = answers["functions"]
+    imports = list(_foreign_imports(given, answers.get("sources") or ["bench.py"]))
+    if failed := answers.get("import") or (None if "sources" in answers else ended):
+        missing = (answers.get("missing") or "").partition(".")[0]
+        able = f"{failed}: install it and verify again, or leave bench.py able to do without it"
+        faults = [f"{failed}; what measures belongs under `if __name__ == '__main__':`"]
+        yield judge(IMPORT, faults if not missing or missing in FOREIGN else [], "", able)
+        yield from (judge(name, imports if name == NUMPY else [], "", "bench.py does not import") for name in NAMES)
         return
-    trial = Trial.draw(secrets.randbits(32) if seed is None else seed)
-    sources = _sources(given)
-    siblings = [name for name in sources.modules if name != "bench"] if sources else []
-    answers = ask(given.folder, trial, limit_seconds, siblings, busy_seconds)
-    if answers.fault:
-        yield not_met(_NAMES[0], answers.fault)
-        yield from (unknown(name, "the functions could not be called") for name in _NAMES[1:])
-        return
-    yield met(_NAMES[0], "bench.py can be imported, and its functions return")
-    yield of_faults("agreement", list(_disagreements(trial, answers)), _on_shapes("within the bound of fp32", trial))
-    yield of_faults("exact on integers", list(_inexact(trial, answers)), _on_shapes("bit for bit right", trial))
-    yield _einsums_sums(trial, answers)
-    yield of_faults("float32 throughout", list(_doubles(trial, answers)), "products are float32, and summed as such")
-    yield _interpreted(answers)
-    yield _called_as_defined(sources, answers)
-    yield _methods(answers)
-    yield _operands(answers)
-    loaded = [f"{name} is loaded with bench.py: pure NumPy is asked for" for name in answers.said["loaded"]]
-    yield of_faults("nothing else loaded", loaded, "no numerical or compiling library but NumPy is loaded")
-    tried = sorted(set(answers.said["tried"]))
-    yield of_faults("no network", [f"it reached for the network ({event})" for event in tried], "none was asked for")
-
-
-def _on_shapes(said: str, trial: Trial) -> str:
-    return f"{said} at {', '.join(dict.fromkeys(trial.shape(case) for case in trial.cases))}"
-
-
-def _sources(given: Submission) -> Sources | None:
-    try:
-        return Sources(given.folder, given.files["bench.py"])
-    except NOT_READABLE:
-        return None
-
-
-def ask(folder: Path, trial: Trial, limit_seconds: float, siblings: list[str], busy_seconds: float) -> Answers:
-    """Run the worker on a submission's folder."""
-    with tempfile.TemporaryDirectory() as temporary:
-        exchange = Path(temporary)
-        plan = {
-            "folder": str(folder.resolve()), "functions": list(lab.FUNCTIONS), "cases": trial.cases,
-            "watched": list(_INTERPRETED), "foreign": list(lab.FOREIGN),
-            "siblings": siblings, "busy_seconds": busy_seconds,
-        }  # fmt: skip
-        (exchange / "plan.json").write_text(json.dumps(plan))
-        both = {f"{X} {case}": pair[i] for case, pair in trial.operands.items() for i, X in enumerate("AB")}
-        np.savez(exchange / "operands.npz", **both)  # type: ignore[arg-type]
-        ended = _run(folder.resolve(), exchange, limit_seconds)
-        if ended:
-            return Answers(ended)
-        try:
-            said = json.loads((exchange / "answers.json").read_text())
-            if "import" in said:
-                return Answers(f"bench.py cannot be imported: {said['import']}")
-            with np.load(exchange / "products.npz", allow_pickle=False) as products:
-                return Answers(said={name: said[name] for name in _SAID}, products=dict(products))
-        except (OSError, ValueError, EOFError, KeyError, TypeError, RecursionError, zipfile.BadZipFile):
-            return Answers(
-                "bench.py ends the process that imports it: put what runs under `if __name__ == '__main__':`"
-            )
-
-
-def _run(folder: Path, exchange: Path, limit_seconds: float) -> str | None:
-    """Why the worker did not come to its end; None if it did."""
-    kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
-    threads = dict.fromkeys((*lab.THREAD_VARIABLES, "VECLIB_MAXIMUM_THREADS"), "1")
-    writable = {"HOME": str(exchange), "TMPDIR": str(exchange), "MPLCONFIGDIR": str(exchange), "MPLBACKEND": "Agg"}
-    worker = subprocess.Popen(
-        [sys.executable, "-I", str(WORKER), str(folder), str(exchange), str(REPOSITORY), str(REPOSITORY / LAB)],
-        env=kept | threads | writable,
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )  # fmt: skip
-    try:
-        status = worker.wait(limit_seconds)
-    except subprocess.TimeoutExpired:
-        return f"{_stage(exchange)} did not come to an end within {limit_seconds:g} s"
-    finally:
-        _end(worker)
-    if status < 0:
-        return f"{_stage(exchange)} ended the process by {signal.Signals(-status).name}"
-    return f"{_stage(exchange)} ended the process with status {status}" if status else None
-
-
-def _end(worker: "subprocess.Popen[bytes]") -> None:
-    """End the worker and whatever it started."""
-    try:
-        if hasattr(os, "killpg"):
-            os.killpg(worker.pid, signal.SIGKILL)
+    yield Check(IMPORT, True, "it is imported without measuring anything")
+    for name, function, watched in ((TRIPLE, NAIVE, _loops), (BLOCKS, BLOCKED, _loops), (ONE_EINSUM, EINSUM, _einsum)):
+        about = functions.get(function)
+        if function not in functions:
+            yield Check(name, None, "the process ended before it was called")
+        elif about is None:
+            where = f"or in a file that it imports; of a class, with a line `{function} = TheClass.{function}`"
+            yield Check(name, False, f"bench.py has no {function}: define it there, {where}")
+        elif "instructions" not in about:
+            yield Check(name, None, f"{function} gives a wrong result before it can be watched: see {AGREE[:2]}")
         else:
-            worker.kill()
-    except (ProcessLookupError, PermissionError):
-        pass
-    worker.wait()
+            yield watched(name, function, about)
+    wrong, called = answers.get("methods"), {name: about for name, about in functions.items() if about}
+    faults = [f"METHODS[{name!r}] does something else than the function of that name" for name in wrong or ()]
+    unknown = "bench.py has no dictionary METHODS from names to functions, so what is timed is unknown"
+    met = "METHODS has under each name the function of that name, and np.matmul"
+    yield judge(TIMED, faults, met, unknown if wrong is None else "")
+    yield _agreement(called, ended)
+    loaded = ", ".join(answers["loaded"])
+    unknown = f"{loaded} is loaded by something that bench.py imports" if loaded else ""
+    yield judge(NUMPY, imports, "no numerical or compiling library but NumPy is imported", unknown)
+    yield _float32(called)
+    same, rng = answers.get("operands"), f"np.random.default_rng({SEED})"
+    faults = [f"make_operands(64) does not give A, then B, of {rng}"] if same is False else []
+    unknown = "" if same else "bench.py has no make_operands(n) that could be called; the records state the seed"
+    yield judge(OPERANDS, faults, f"A, then B, float32, of {rng}.standard_normal", unknown)
+    if answers.get("reached"):
+        yield Check(NETWORK, False, f"it reaches for the network ({', '.join(sorted(set(answers['reached'])))})")
 
 
-def _stage(exchange: Path) -> str:
-    """What the worker was about when it ended."""
+# --- the process ------------------------------------------------------------------------------------------
+
+
+def ask(folder: Path) -> tuple[Answers, str | None]:
+    """(the worker's answers, why it did not come to its end), of a copy of the folder: nothing in it changes."""
+    with tempfile.TemporaryDirectory() as temporary:
+        exchange = Path(temporary).resolve()
+        copy, path = exchange / "submission", exchange / "answers.json"
+        for source in itertools.islice(itertools.chain(*map(folder.glob, NEEDED)), MOST_PATHS):
+            with contextlib.suppress(OSError, UserError):  # a folder, a pipe, a link out of the folder: not copied
+                if source.stat().st_size <= MOST_BYTES:
+                    raw, into = read_file(source, folder), copy / source.relative_to(folder)
+                    into.parent.mkdir(parents=True, exist_ok=True)
+                    into.write_bytes(raw)
+        ended = _run(copy, path)
+        try:
+            answers = json.loads(read_file(path, exchange))
+            stage = answers["stage"]
+        except (UserError, ValueError, RecursionError, LookupError, TypeError):
+            return {"functions": {}}, ended or "bench.py ends the process that imports it"
+        return answers, None if stage is None else f"{stage} {ended or 'ends the process'}"
+
+
+def _run(copy: Path, answers: Path) -> str | None:
+    """How the worker ended, if it did not come to its end."""
+    path = os.pathsep.join([str(Path(__file__).resolve().parents[2]), str(copy)])
+    kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
+    threads = dict.fromkeys((*THREAD_VARIABLES, "VECLIB_MAXIMUM_THREADS"), "1")
+    private = dict.fromkeys(("HOME", "TMPDIR", "MPLCONFIGDIR"), str(copy.parent)) | {"MPLBACKEND": "Agg"}
+    python = {"PYTHONPATH": path, "PYTHONUSERBASE": site.getuserbase(), "PYTHONDONTWRITEBYTECODE": "1"}
+    worker = subprocess.Popen(
+        [sys.executable, "-P", "-m", "labkit.verify.worker", str(copy), str(answers), str(secrets.randbits(32))],
+        cwd=copy,
+        env=kept | threads | private | python,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     try:
-        said = (exchange / "stage").read_text()
-    except OSError:
-        return "the process that checks bench.py"
-    if said == "import":
-        return "importing bench.py (put what measures under `if __name__ == '__main__':`)"
-    function, _, case = said.partition(" ")
-    return f"{function} ({case.removesuffix(' normal').removesuffix(' whole')})" if case else "a watched call"
+        status = worker.wait(LIMIT_SECONDS)
+    except subprocess.TimeoutExpired:
+        return f"did not end within {LIMIT_SECONDS:g} s"
+    finally:
+        with contextlib.suppress(OSError, AttributeError):  # with whatever it started; Windows knows no groups
+            os.killpg(worker.pid, signal.SIGKILL)
+        worker.kill()
+        worker.wait()
+    if status < 0:
+        return f"ended the process by {signal.Signals(-status).name}"
+    return f"ended the process with status {status}" if status else None
 
 
-# --- judging ----------------------------------------------------------------------------------------
+# --- judging ----------------------------------------------------------------------------------------------
 
 
-def _called(answers: Answers) -> Iterator[tuple[str, str]]:
-    for key in answers.products:
-        function, _, case = key.partition(" ")
-        yield function, case
+def _loops(name: str, function: str, about: Answers) -> Check:
+    """Whether a function is loops of Python over single elements, and blocked one over blocks."""
+    faults, steps, many = [], about["steps"], about["instructions"]
+    if about["products"]:
+        faults.append(f"{function} lets NumPy multiply matrices: {_calls(about['products'])}")
+    elif about["elements"] > MOST_ELEMENTS_PER_STEP * steps:
+        faults.append(
+            f"{function} works on whole rows: {_calls(about['operations'])} over {about['elements']:,} elements in "
+            f"{steps:,} steps; the inner loop is to be C[i, j] += A[i, k] * B[k, j]"
+        )
+    elif many is not None and many < LEAST_INSTRUCTIONS_PER_STEP * steps:
+        faults.append(
+            f"{function} takes {many:,} instructions of the interpreter for {steps:,} steps: something else than a "
+            "loop of Python over single elements does the work"
+        )
+    elif about["at_once"]:
+        faults.append(f"{function} is done with a product of 10^8 steps sooner than any loop of Python can be")
+    if about["lists"]:
+        faults.append(f"{function} keeps a matrix in a Python list ({', '.join(about['lists'])}): use NumPy arrays")
+    if function == BLOCKED and not about["block"]:
+        faults.append(f"{function} has no parameter for the block size: write {function}(A, B, block_size=64)")
+    if about["in_halves"] is not None and about["in_halves"] == many:
+        faults.append(
+            f"{function} does exactly the same work whatever its {about['block']} is: nothing is cut into blocks"
+        )
+    met = f"{(many or 0) / steps:.0f} instructions of the interpreter per step, and no array operation in the loops"
+    return judge(name, faults, met, "" if many else f"{function} fails when its instructions are counted")
 
 
-def _disagreements(trial: Trial, answers: Answers) -> Iterator[str]:
-    if not answers.products and not answers.said["errors"]:
-        yield "none of the functions is there to be called"
-    for key, error in answers.said["errors"].items():
-        function, _, case = key.partition(" ")
-        yield f"{function} at {trial.shape(case)}: {error}"
-    for function, case in _called(answers):
-        if not case.endswith("normal"):
+def _calls(names: list[str]) -> str:
+    return ", ".join(f"np.{name}" for name in names)
+
+
+def _einsum(name: str, function: str, about: Answers) -> Check:
+    """A BLAS adds in another order than np.einsum's own loop, and every bit tells."""
+    bits, products = about["bits_of"], about["products"]
+    if "matmul" in bits and "einsum" not in bits:
+        return Check(name, False, "its result is np.matmul's, bit for bit: call np.einsum without optimize")
+    if (about["instructions"] or 0) >= LEAST_INSTRUCTIONS_PER_STEP * about["steps"]:
+        return Check(name, False, f"{function} is a loop of Python: call np.einsum('ik,kj->ij', A, B)")
+    if "einsum" in bits and not set(products) - {"einsum"}:
+        return Check(name, True, "its result is np.einsum's, bit for bit")
+    if products == ["einsum"]:
+        return Check(name, None, "it calls np.einsum, but adds in another order than np.einsum('ik,kj->ij', A, B)")
+    called = f"it calls {_calls(products)}" if products else "its result has other bits than np.einsum's"
+    return Check(name, False, f"{called}: call np.einsum('ik,kj->ij', A, B) alone")
+
+
+def _agreement(called: dict[str, Answers], ended: str | None) -> Check:
+    faults = [f"{name} {fault}" for name, about in called.items() for fault in about["faults"]]
+    if any("is outside" in fault for fault in faults):
+        faults[0] += " (is it C[i, j] += A[i, k] * B[k, j]?)"
+    met = f"{', '.join(called)}: within the bound of fp32, exact on integers"
+    return judge(AGREE, faults + ([ended] if ended else []), met, "" if called else "there is no function to be called")
+
+
+def _foreign_imports(given: Submission, sources: list[str]) -> Iterator[str]:
+    """Where the submission's own files import what computes and is not NumPy."""
+    for source in sources:
+        try:
+            tree = ast.parse(read_file(given.folder / source, given.folder))
+        except (UserError, SyntaxError, ValueError, RecursionError, MemoryError):
             continue
-        A, B = trial.operands[case]
-        product = answers.products[f"{function} {case}"]
-        if product.shape != (A.shape[0], B.shape[1]):
-            yield f"{function} at {trial.shape(case)} gives shape {product.shape}"
-            continue
-        exact = A.astype(np.float64) @ B.astype(np.float64)
-        scale = np.abs(A).astype(np.float64) @ np.abs(B).astype(np.float64)
-        allowed = lab.ATOL + max(lab.RTOL, 2 * A.shape[1] * UNIT) * scale
-        off = np.abs(product.astype(np.float64) - exact)
-        if not np.all(off <= allowed):
-            i, j = np.unravel_index(np.argmax(np.where(np.isfinite(off), off / allowed, np.inf)), off.shape)
-            yield (
-                f"{function} at {trial.shape(case)} gives {product[i, j]:.6g} for {exact[i, j]:.6g} in row {i}, "
-                f"column {j}: is it C[i, j] += A[i, k] * B[k, j]?"
-            )
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom) and not getattr(node, "level", 0):
+                for name in [getattr(node, "module", None) or alias.name for alias in node.names]:
+                    if name.partition(".")[0] in FOREIGN:
+                        yield f"{source}, line {node.lineno}, imports {name}: NumPy alone is asked for"
 
 
-def _inexact(trial: Trial, answers: Answers) -> Iterator[str]:
-    for function, case in _called(answers):
-        if case.endswith("whole"):
-            A, B = trial.operands[case]
-            if not np.array_equal(answers.products[f"{function} {case}"], A.astype(np.float64) @ B.astype(np.float64)):
-                yield f"{function} at {trial.shape(case)} is not exact on small integers, as fp32 is there"
-
-
-def _einsums_sums(trial: Trial, answers: Answers) -> Check:
-    """Whether matmul_einsum adds in np.einsum's order: a BLAS adds in another, and every bit tells."""
-    name, case = "einsum's sums", "square normal"
-    product = answers.products.get(f"{lab.FUNCTIONS[2]} {case}")
-    if product is None:
-        return unknown(name, f"{lab.FUNCTIONS[2]} gave no product")
-    A, B = trial.operands[case]
-    if np.array_equal(product, np.einsum("ik,kj->ij", A, B)):
-        return met(name, "they are np.einsum's, bit for bit")
-    blas = " It is np.matmul's, bit for bit." if np.array_equal(product, A @ B) else ""
-    return not_met(name, f"{lab.FUNCTIONS[2]} gives other bits than np.einsum('ik,kj->ij', A, B) does.{blas}")
-
-
-def _doubles(trial: Trial, answers: Answers) -> Iterator[str]:
-    for function, case in _called(answers):
-        product = answers.products[f"{function} {case}"]
-        if product.dtype != np.float32:
-            yield f"{function} returns {product.dtype}"
-            continue
-        A, B = trial.operands[case]
-        if case.split()[0] in ("square", "long") and case.endswith("normal") and product.shape == (len(A), B.shape[1]):
-            rounded_once = (A.astype(np.float64) @ B.astype(np.float64)).astype(np.float32)
-            if np.mean(product == rounded_once) > DOUBLE_IF_EXACT:
-                yield f"{function} sums in float64 and rounds at the end: float32 throughout is asked for"
-
-
-def _interpreted(answers: Answers) -> Check:
-    name, (M, K, N) = "interpreted steps", WATCHED
-    faults, told = [], 0
-    for function in _INTERPRETED:
-        watched = answers.said["watched"].get(function)
-        if not watched or "error" in watched:
-            continue
-        told += 1
-        if watched["array_operations"]:
-            faults.append(f"{function} computes with whole arrays: {', '.join(watched['array_operations'])}")
-        if watched["steps"] < LEAST_INSTRUCTIONS_A_STEP * M * K * N:
-            faults.append(
-                f"{function} takes {watched['steps']:,} instructions of the interpreter for {M * K * N:,} steps: "
-                "something else than a loop in Python does the work"
-            )
-    faults += [
-        f"{function} is done with N=1024 in less than {BUSY_SECONDS:g} s: no loop in Python takes 10^9 steps so soon"
-        for function in answers.said["returned"]
-    ]
-    if not told and not faults:
-        return unknown(name, "neither naive nor blocked could be watched")
-    return of_faults(name, faults, "the interpreter runs through every step of naive and blocked")
-
-
-def _called_as_defined(sources: Sources | None, answers: Answers) -> Check:
-    """Whether what is called under a name is the function whose source was looked at."""
-    name, faults, told = "functions called", [], 0
-    for function in lab.FUNCTIONS if sources else ():
-        assert sources
-        found, line = sources.find(function), answers.said["lines"].get(function)
-        if not isinstance(found, tuple):
-            continue
-        node, module = found
-        told += 1
-        first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
-        if line != [f"{module.name.rpartition('.')[2]}.py", first]:
-            faults.append(
-                f"{function}, as it is called, is not the function of line {first} of {module.name}.py: bind the name "
-                "once, and give a decorator functools.wraps"
-            )
-    if not told:
-        return unknown(name, "the sources cannot be read")
-    return of_faults(name, faults, "what is called under a name is the function that was read")
-
-
-def _methods(answers: Answers) -> Check:
-    wrong = answers.said["methods"]
-    if wrong is None:
-        return unknown("methods table", "bench.py has no dictionary METHODS that says what is timed under which name")
-    faults = [f"METHODS has something else under {name!r} than the function of that name" for name in wrong]
-    return of_faults("methods table", faults, "what is timed under a name is the function of that name")
-
-
-def _operands(answers: Answers) -> Check:
-    same = answers.said["operands"]
-    if same is None:
-        return unknown("lab's operands", "bench.py has no make_operands(n) that could be called")
-    faults = [] if same else [f"make_operands(64) does not give A, then B, from np.random.default_rng({lab.SEED})"]
-    return of_faults("lab's operands", faults, f"A, then B, float32, from np.random.default_rng({lab.SEED})")
+def _float32(called: dict[str, Answers]) -> Check:
+    faults, known = [], [name for name, about in called.items() if "dtype" in about]
+    for name in known:
+        if called[name]["dtype"] != "float32":
+            faults.append(f"{name} returns {called[name]['dtype']}")
+        elif called[name]["rounded_once"]:
+            faults.append(f"{name} sums in float64 and rounds at the end: sum in float32")
+    unknown = "" if known else "no function gave a product"
+    return judge(FLOAT32, faults, "products are float32, and summed as such", unknown)

@@ -1,91 +1,76 @@
-"""A submission's functions, called in a process of their own: `python -I worker.py FOLDER EXCHANGE MORE...`
+"""A submission, run in a process of its own: `python -m labkit.verify.worker FOLDER ANSWERS SEED`.
 
-It judges nothing. It takes operands from EXCHANGE and leaves there what the functions made of them. It holds itself
-back from the network, from other processes and from writing elsewhere: enough for honest mistakes and for cheap
-tricks, no jail for a program that means harm. Standard library and NumPy alone.
+FOLDER is a copy of the submission; what is found goes to the file ANSWERS after each step, so that a crash leaves what
+was known before it. Limits of time, memory, file size and network hold off honest mistakes and cheap tricks. This is no
+jail: who does not trust a submission runs it in a container.
 """
 
 import contextlib
 import ctypes
-import importlib.util
 import json
 import os
-import signal
 import sys
-import traceback
-from collections.abc import Callable
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from labkit.matmul.source import load
+from labkit.verify import calls
+from labkit.verify.assignment import AGREEMENT_N, FOREIGN, FUNCTIONS, SEED
+
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000  # linux/sched.h
-CPU_SECONDS = 120  # the parent ends us long before, by the clock
-WRITTEN_BYTES, MEMORY_BYTES = 64 << 20, 4 << 30
-BUSY_N = 1024  # the lab's largest: a loop in Python takes minutes for it
-# Functions of NumPy that only look at an array, or make one: no computing.
-LOOKING = {"shape", "ndim", "size", "may_share_memory", "shares_memory", "zeros_like", "empty_like", "full_like",
-           "copy", "asarray", "transpose", "isfortran", "result_type", "can_cast", "array_equal", "copyto"}  # fmt: skip
-NETWORK = ("socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg", "socket.getaddrinfo",
-           "socket.gethostbyname", "socket.gethostbyaddr", "urllib.Request", "http.client.connect")  # fmt: skip
-PROCESSES = ("subprocess.Popen", "os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn",
-             "os.startfile", "pty.spawn")  # fmt: skip
-WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-REMOVING = ("os.remove", "os.rename", "os.rmdir", "os.truncate", "os.link", "os.symlink", "os.chmod", "os.mkdir",
-            "shutil.rmtree", "shutil.move", "os.chown", "os.utime", "sqlite3.connect")  # fmt: skip
+CPU_SECONDS, WRITTEN_BYTES, MEMORY_BYTES = 120, 64 << 20, 4 << 30
+NETWORK = ("connect", "bind", "sendto", "sendmsg", "getaddrinfo", "gethostbyname")
+# A wrapper that times or checks costs fewer instructions; three more loops around 16^3 steps cost 2,000.
+WRAPPER_INSTRUCTIONS = 1000
+
+Answers = dict[str, Any]
 
 
 def main() -> None:
-    """Import, call, watch, and leave the answers."""
-    folder, exchange = Path(sys.argv[1]), Path(sys.argv[2])
-    _hold_back()
-    import numpy as np
-
-    plan = json.loads((exchange / "plan.json").read_text())
-    operands = dict(np.load(exchange / "operands.npz"))
-    scratch = exchange / "scratch"
-    scratch.mkdir()
-    os.chdir(scratch)
-    sys.path[:0] = [str(folder)]
-    sys.path += sys.argv[3:]  # where a bench.py of this repository finds what it did not bring along
-    sys.dont_write_bytecode = True
-    answers: dict[str, Any] = {"errors": {}, "tried": []}
-    _guard(exchange, answers["tried"])
-
-    def at(stage: str) -> None:
-        (exchange / "stage").write_text(stage)
-
-    # Taken hold of before anything of the submission is run.
-    leave, write = np.savez, json.dumps
-    at("import")
-    with contextlib.redirect_stdout(sys.stderr):
-        bench = _imported(folder / "bench.py", answers)
-        if bench is not None:
-            find = partial(_find, bench, plan["siblings"])
-            products = _call_all(find, plan, operands, answers, at)
-            leave(exchange / "products.npz", **products)
-            at("watched calls")
-            answers["watched"] = {name: _watched(find(name), folder, operands) for name in plan["watched"]}
-            at("calls of large products")
-            answers["returned"] = [n for n in plan["watched"] if _returns(find(n), plan["busy_seconds"])]
-            at("METHODS")
-            answers["methods"] = _methods(bench, {name: find(name) for name in plan["functions"]})
-            answers["lines"] = {name: _line(find(name)) for name in plan["functions"]}
-            at("make_operands")
-            answers["operands"] = _operands(bench)
-    answers["loaded"] = sorted(name for name in plan["foreign"] if name in sys.modules)
-    (exchange / "answers.json").write_text(write(answers))
+    """Import, call, watch; the answers are written after each step."""
+    folder, path, seed = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    reached: list[str] = []
+    _limit()
+    sys.addaudithook(partial(_refuse, reached))
+    write, encode = path.write_text, json.dumps  # taken hold of before the submission runs
+    for answers in examine(folder, seed):
+        write(encode(answers | {"reached": reached}))
 
 
-def _find(bench: Any, siblings: list[str], name: str) -> Any:
-    """A function of bench.py, or of a file beside it that it imports."""
-    modules = [bench, *(sys.modules[one] for one in siblings if one in sys.modules)]
-    return next((getattr(module, name) for module in modules if hasattr(module, name)), None)
+def examine(folder: Path, seed: int) -> Iterator[Answers]:
+    """What is known so far, again after each step; `stage` says what comes next, None that nothing does."""
+    answers: Answers = {"stage": "importing bench.py", "functions": {}}
+    yield answers
+    before = {*sys.modules}
+    try:
+        with calls.within(calls.STEP_SECONDS):
+            module = load(folder / "bench.py")
+    except BaseException as error:
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        yield answers | {"stage": None, "import": calls.told(error, folder), "missing": missing}
+        return
+    modules = [module, *(m for m in list(sys.modules.values()) if calls.is_in(getattr(m, "__file__", None), folder))]
+    answers["sources"] = sorted({str(Path(m.__file__).relative_to(folder)) for m in modules if m.__file__})
+    answers["loaded"] = sorted(FOREIGN & sys.modules.keys() - before)
+    found = {name: next((getattr(m, name) for m in modules if hasattr(m, name)), None) for name in FUNCTIONS}
+    for name, function in found.items():
+        yield answers | {"stage": name}
+        answers["functions"][name] = calls.examined(name, function, folder, np.random.default_rng(seed))
+    yield answers | {"stage": "METHODS"}
+    answers["methods"] = _methods(getattr(module, "METHODS", None), found)
+    yield answers | {"stage": "make_operands"}
+    answers["operands"] = _operands(getattr(module, "make_operands", None))
+    yield answers | {"stage": None}
 
 
-def _hold_back() -> None:
-    """Limits that the system keeps: processor time, size of files, and, where it lets us, a network of nobody's."""
+def _limit() -> None:
+    """Limits that the system keeps, and, where it lets us, a network of nobody's."""
     with contextlib.suppress(ImportError, ValueError, OSError):
-        import resource
+        import resource  # not on Windows
 
         resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
         resource.setrlimit(resource.RLIMIT_FSIZE, (WRITTEN_BYTES, WRITTEN_BYTES))
@@ -95,221 +80,48 @@ def _hold_back() -> None:
             ctypes.CDLL(None).unshare(CLONE_NEWUSER | CLONE_NEWNET)
 
 
-def _guard(exchange: Path, tried: list[str]) -> None:
-    """From here on no connection, no process, no file written but in the exchange. It cannot be taken off again."""
-    inside = str(exchange.resolve())
-
-    def hook(event: str, arguments: tuple[object, ...]) -> None:
-        if event in NETWORK:
-            tried.append(event)
-            raise PermissionError("no network while a result is verified")
-        if event in PROCESSES:
-            raise PermissionError("no other process while a result is verified: start it under `if __name__`")
-        if event == "open" and _writes(arguments) and not _within(arguments[0], inside):
-            raise PermissionError("no file is written while a result is verified: do so under `if __name__`")
-        if event == "os.mkdir" and os.path.isdir(os.fsdecode(arguments[0])):  # type: ignore[arg-type]
-            return  # the system says itself that it is there
-        if event in REMOVING and not _within(arguments[0], inside):
-            raise PermissionError("no file is changed while a result is verified")
-
-    sys.addaudithook(hook)
+def _refuse(reached: list[str], event: str, arguments: tuple[object, ...]) -> None:
+    """An audit hook: no network, and no signal to another process."""
+    kind, _, what = event.partition(".")
+    if (kind == "socket" and what in NETWORK) or event == "urllib.Request":
+        reached.append(event)
+        raise PermissionError("no network while a result is verified")
+    if event in ("os.kill", "os.killpg") and arguments[0] != os.getpid():
+        raise PermissionError("no signal to another process while a result is verified")
 
 
-def _writes(arguments: tuple[object, ...]) -> bool:
-    _, mode, flags = (*arguments, None, None)[:3]
-    if isinstance(mode, str):
-        return any(letter in mode for letter in "wax+")
-    return isinstance(flags, int) and bool(flags & WRITING)
-
-
-def _within(path: object, folder: str) -> bool:
-    if isinstance(path, int):  # a descriptor that is open already
-        return True
-    named = os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else ""
-    return os.path.realpath(named).startswith(folder + os.sep) or named == os.devnull
-
-
-def _imported(path: Path, answers: dict[str, Any]) -> Any:
-    """The module bench, not as a program; None, with why, if that fails."""
-    specification = importlib.util.spec_from_file_location("bench", path)
-    assert specification
-    assert specification.loader
-    module = importlib.util.module_from_spec(specification)
-    sys.modules["bench"] = module
-    try:
-        specification.loader.exec_module(module)
-    except BaseException as error:
-        answers["import"] = _said(error, path.parent)
-        return None
-    return module
-
-
-def _said(error: BaseException, folder: Path) -> str:
-    """An error on one line, with the submission's own line that it came from."""
-    try:
-        words = str(error)
-    except BaseException:
-        words = "it cannot say what"
-    lines = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).parent == folder]
-    where = f" ({Path(lines[-1].filename).name}, line {lines[-1].lineno})" if lines else ""
-    return f"{type(error).__name__}: {' '.join(words.replace(f'{folder}{os.sep}', '').split())}"[:300] + where
-
-
-def _call_all(
-    find: Callable[[str], Any], plan: Any, operands: Any, answers: dict[str, Any], at: Callable[[str], None]
-) -> dict[str, Any]:
-    """Each function on each pair of operands: the products, and what went wrong instead of some."""
-    import numpy as np
-
-    products = {}
-    for name in plan["functions"]:
-        multiply = find(name)
-        if multiply is None:
-            continue
-        for case in plan["cases"]:
-            at(f"{name} {case}")
-            A, B = operands[f"A {case}"].copy(), operands[f"B {case}"].copy()
-            try:
-                product = multiply(A, B)
-                if not (np.array_equal(A, operands[f"A {case}"]) and np.array_equal(B, operands[f"B {case}"])):
-                    raise ValueError("it changes its operands")
-                if not isinstance(product, np.ndarray):
-                    raise TypeError(f"it returns a {type(product).__name__}, not an array")
-                if product.dtype.kind not in "fiu":
-                    raise TypeError(f"it returns an array of {product.dtype}")
-                if product.shape != (A.shape[0], B.shape[1]):
-                    raise ValueError(f"it returns shape {product.shape}")
-                products[f"{name} {case}"] = np.array(product)
-            except BaseException as error:
-                answers["errors"][f"{name} {case}"] = _said(error, Path(plan["folder"]))
-    return products
-
-
-def _watched(multiply: Any, folder: Path, operands: Any) -> dict[str, Any] | None:
-    """Of one call: how many instructions of the interpreter it took, and which array operations of NumPy it made."""
-    import numpy as np
-
-    seen: list[str] = []
-
-    class Watched(np.ndarray):
-        """An array that tells what is computed with it."""
-
-        def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **more: Any) -> Any:
-            if any(np.size(x) > 1 for x in inputs):
-                seen.append(f"np.{ufunc.__name__}")
-            bare = [x.view(np.ndarray) if isinstance(x, Watched) else x for x in inputs]
-            if out is not None:
-                more["out"] = tuple(x.view(np.ndarray) if isinstance(x, Watched) else x for x in out)
-            return getattr(ufunc, method)(*bare, **more)
-
-        def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-            if function.__name__ not in LOOKING:
-                seen.append(f"np.{function.__name__}")
-            return super().__array_function__(function, types, args, kwargs)
-
-    if multiply is None:
-        return None
-    steps = 0
-
-    def tracer(frame: Any, event: str, _: Any) -> Any:
-        nonlocal steps
-        frame.f_trace_opcodes = True
-        steps += event == "opcode"
-        return tracer
-
-    A, B = (operands[f"{X} watched"].copy().view(Watched) for X in "AB")
-    try:
-        multiply(A, B)
-        sys.settrace(tracer)
-        multiply(*(operands[f"{X} watched"].copy() for X in "AB"))
-    except BaseException as error:
-        sys.settrace(None)
-        return {"error": _said(error, folder)}
-    sys.settrace(None)
-    return {"steps": steps, "array_operations": sorted(set(seen))}
-
-
-def _returns(multiply: Any, seconds: float) -> bool:
-    """Whether a product of the lab's largest size is done in so short a time: then no loop in Python does it."""
-    import numpy as np
-
-    if multiply is None or not seconds or not hasattr(signal, "setitimer"):
-        return False
-
-    class Enough(BaseException):
-        """Time is up, and the function still at work."""
-
-    def ring(*_: object) -> None:
-        raise Enough
-
-    A, B = (np.ones((BUSY_N, BUSY_N), np.float32) for _ in "AB")
-    before = signal.signal(signal.SIGALRM, ring)
-    try:
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-        multiply(A, B)
-        return True
-    except BaseException:  # time is up, or it does not take such sizes
-        return False
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
-def _bare(function: Any) -> Any:
-    """What stands behind decorators that say what they wrap, and behind partial."""
-    try:
-        while isinstance(function, partial) or hasattr(function, "__wrapped__"):
-            function = function.func if isinstance(function, partial) else function.__wrapped__
-    except BaseException:
-        pass
-    return function
-
-
-def _line(function: Any) -> list[Any] | None:
-    """[file, first line] of a function's code; None where it has none of Python's."""
-    code = getattr(_bare(function), "__code__", None)
-    return [Path(code.co_filename).name, code.co_firstlineno] if code else None
-
-
-def _methods(bench: Any, functions: dict[str, Any]) -> list[str] | None:
-    """Which entries of a table METHODS are other functions than those they are named after.
-
-    None without a table, or with one whose entries are of a kind that cannot be told apart.
-    """
-    import numpy as np
-
-    table = getattr(bench, "METHODS", None)
-    if not isinstance(table, dict):
-        return None
+def _methods(table: Any, functions: dict[str, Any]) -> list[str] | None:
+    """Which entries of METHODS do something else than the function they are named after; None without such a table."""
     wanted = {name.removeprefix("matmul_"): f for name, f in functions.items()} | {"matmul": np.matmul}
-    wrong, told = [], 0
-    for name, function in wanted.items():
-        entry = table.get(name)
+    alike = {}
+    for key, entry in table.items() if isinstance(table, dict) else ():
+        function = wanted.get(str(key).removeprefix("np.").removeprefix("matmul_"))
         if isinstance(entry, tuple | list):  # a function with its colour, say
             entry = next((one for one in entry if callable(one)), None)
-        entry = _bare(entry)
-        if entry is None or not callable(entry) or getattr(entry, "__name__", "") == "<lambda>":
-            continue
-        told += 1
-        if entry is not _bare(function):
-            wrong.append(name)
-    return sorted(wrong) if told else None
+        if callable(entry) and callable(function):
+            alike[str(key)] = entry is function
+            if entry is not function:
+                (bits, many), (own_bits, own_many) = _behaviour(entry), _behaviour(function)
+                alike[str(key)] = bits == own_bits and abs(many - own_many) <= WRAPPER_INSTRUCTIONS
+    return [key for key, same in alike.items() if not same] if alike else None
 
 
-def _operands(bench: Any) -> bool | None:
-    """Whether make_operands(64), if there is one, gives the lab's A and B: A first, from seed 42."""
-    import numpy as np
+def _behaviour(function: Any) -> tuple[bytes | str | None, int]:
+    """A product's bits, or what is wrong with it, and the interpreter's instructions."""
+    A, B = calls.normal(np.random.default_rng(SEED), calls.WATCHED_N)
+    product, fault = None, None
+    with contextlib.suppress(calls.Timeout):
+        product, fault = calls.attempted(function, A, B, Path())
+    return fault if product is None else product.tobytes(), calls.count_instructions(function, A, B)[0] or 0
 
-    make = getattr(bench, "make_operands", None)
-    if not callable(make):
-        return None
-    rng = np.random.default_rng(42)
-    wanted = [rng.standard_normal((64, 64)).astype(np.float32) for _ in "AB"]
+
+def _operands(make: Any) -> bool | None:
+    """Whether make_operands(64), if there is one, gives the assignment's A and B: A first, from its seed."""
+    wanted = calls.normal(np.random.default_rng(SEED), AGREEMENT_N)
     try:
-        given = tuple(make(64))[:2]
-        if not all(isinstance(one, np.ndarray) for one in given) or len(given) < 2:
-            return None
-        return all(one.dtype == np.float32 and np.array_equal(one, X) for one, X in zip(given, wanted, strict=True))
+        with calls.within(calls.STEP_SECONDS):
+            given = tuple(make(AGREEMENT_N))[:2]
+        return [(X.dtype, X.tobytes()) for X in given] == [(X.dtype, X.tobytes()) for X in wanted]
     except BaseException:
         return None
 

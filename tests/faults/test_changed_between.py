@@ -1,60 +1,37 @@
-"""What a measurement depends on changed between a stop and going on: the old samples are set aside, and said to be."""
+"""What a measurement depends on changed between a stop and resuming: the old samples are set aside, and said to be."""
 
 import json
-import shutil
-from pathlib import Path
 
-import experiment
 import pytest
 from faulty import Disk, Fault, KilledError
-from little_lab import VERSIONS, assert_whole, journalled, journals
+from little_lab import VERSIONS, assert_whole, journalled, journals, recorded
 
-from labkit import machine, provenance
+from labkit.matmul import run
+from labkit.measure import journal
+from labkit.records import provenance
 
 SET_ASIDE = "An unfinished run was made by other code or on another machine: starting over."
-GOES_ON = "Going on from an unfinished run: {} repetitions are already measured."
+RESUMES = "Resuming an unfinished run: {} samples are already measured."
 
 
-@pytest.fixture
-def code(tmp_path, monkeypatch):
-    """A copy of the code that measures, which can be changed."""
-    copies = [Path(shutil.copy(path, tmp_path)) for path in experiment.MEASURING_CODE]
-    monkeypatch.setattr(experiment, "MEASURING_CODE", copies)
-    return {path.name: path for path in copies}
-
-
-@pytest.fixture
-def stopped(lab, code, tmp_path):
-    """A folder with a killed run in it, and what it had finished."""
-    output = tmp_path / "out"
-    with Disk(output, Fault(130, kill=True)).mounted(), pytest.raises(KilledError):
-        lab.run(output)
-    finished = journalled(output)
-    assert len(finished) > 20
-    return output, finished
-
-
-def assert_set_aside(lab, stopped, **options):
+def assert_set_aside(lab, stopped):
     output, old = stopped
-    [journal] = journals(output)
-    before = journal.read_bytes()
-    ended = lab.run(output, **options)
+    [path] = journals(output)
+    before = path.read_bytes()
+    ended = lab.run(output)
     assert SET_ASIDE in ended.said
-    assert "Going on" not in ended.said
+    assert "Resuming" not in ended.said
     assert not set(ended.taken) & set(old)
-    aside = journal.with_suffix(".stale")
+    aside = path.with_suffix(".stale")
     assert aside.read_bytes() == before
     aside.unlink()
     assert_whole(output, ended, [])
 
 
-# Whatever runs between two readings of the clock, decides what is called, or on what.
-MEASURES = ("bench.py", "operands.py", "experiment.py", "sampling.py", "schedule.py", "session.py", "threads.py")
-
-
-@pytest.mark.parametrize("name", sorted({*MEASURES, *(path.name for path in experiment.MEASURING_CODE)}))
-def test_a_change_in_any_file_that_measures_sets_the_old_samples_aside(lab, code, stopped, name):
-    code[name].write_bytes(code[name].read_bytes() + b"# changed\n")
+def test_a_change_in_the_code_sets_the_old_samples_aside(lab, stopped, monkeypatch):
+    # Which code this is: tests/measure/test_journal.py.
+    real = journal.fingerprint
+    monkeypatch.setattr(journal, "fingerprint", lambda *arguments: real(*arguments)[::-1])
     assert_set_aside(lab, stopped)
 
 
@@ -63,37 +40,34 @@ def test_another_python_sets_the_old_samples_aside(lab, stopped, monkeypatch):
     assert_set_aside(lab, stopped)
 
 
-@pytest.mark.parametrize("what", ["library", "version", "kernel"])
-def test_another_blas_sets_the_old_samples_aside(lab, stopped, monkeypatch, what):
-    monkeypatch.setattr(lab.blas, what, "another")
+@pytest.mark.parametrize(
+    ("of", "what", "now"),
+    [
+        ("blas", "library", "another"),
+        ("blas", "version", "another"),
+        ("blas", "kernel", "another"),
+        ("hardware", "cpu", "another CPU"),
+        ("hardware", "microarchitecture", "another"),
+        ("hardware", "isa", ["sse2"]),
+    ],
+)
+def test_another_machine_or_blas_sets_the_old_samples_aside(lab, stopped, monkeypatch, of, what, now):
+    monkeypatch.setattr(getattr(lab, of), what, now)
     assert_set_aside(lab, stopped)
 
 
-@pytest.mark.parametrize(("what", "now"), [("cpu", "another CPU"), ("microarchitecture", "another"), ("isa", ["sse2"])])
-def test_another_machine_sets_the_old_samples_aside(lab, stopped, monkeypatch, what, now):
-    monkeypatch.setattr(lab.hardware, what, now)
+@pytest.mark.parametrize("what", ["seed", "block_size"])
+def test_other_operands_or_blocks_set_the_old_samples_aside(lab, stopped, monkeypatch, what):
+    monkeypatch.setattr(lab, what, 7)
     assert_set_aside(lab, stopped)
 
 
-def test_another_numpy_sets_the_old_samples_aside(lab, stopped, monkeypatch):
-    real = machine.identity
-    monkeypatch.setattr(machine, "identity", lambda hardware, blas: real(hardware, blas, numpy="1.0"))
-    assert_set_aside(lab, stopped)
-
-
-@pytest.mark.parametrize("name", ["SEED", "BLOCK_SIZE"])
-def test_other_operands_or_blocks_set_the_old_samples_aside(lab, stopped, monkeypatch, name):
-    monkeypatch.setattr("bench." + name, 7)
-    assert_set_aside(lab, stopped)
-
-
-def test_what_does_not_bear_on_a_measurement_lets_the_run_go_on(lab, code, stopped, monkeypatch):
-    # The name alone of the machine's governor or memory is no other machine; and code elsewhere measures nothing.
+def test_what_does_not_bear_on_a_measurement_lets_the_run_resume(lab, stopped, monkeypatch):
     output, finished = stopped
     monkeypatch.setattr(lab.hardware, "memory_bytes", 1)
-    monkeypatch.setattr(lab.hardware, "governor", "performance")
+    monkeypatch.setattr(lab.hardware, "governor", "powersave")
     ended = lab.run(output)
-    assert GOES_ON.format(len(finished)) in ended.said
+    assert RESUMES.format(len(finished)) in ended.said
     assert_whole(output, ended, finished)
 
 
@@ -107,26 +81,26 @@ def test_another_request_neither_takes_up_the_old_samples_nor_loses_them(lab, st
     assert not set(ended.taken) & set(finished)
     assert journalled(output) == finished
     again = lab.run(output)
-    assert GOES_ON.format(len(finished)) in again.said
+    assert RESUMES.format(len(finished)) in again.said
     assert_whole(output, again, finished)
 
 
 def test_fresh_forgets_the_old_samples_of_this_request_alone(lab, stopped):
     output, finished = stopped
-    [journal] = journals(output)
-    other = journal.with_name("samples-00000000.jsonl")
-    other.write_bytes(journal.read_bytes())
+    [path] = journals(output)
+    other = path.with_name("samples-00000000.jsonl")
+    other.write_bytes(path.read_bytes())
     ended = lab.run(output, fresh=True)
     assert not set(ended.taken) & set(finished)
     other.unlink()
     assert_whole(output, ended, [])
 
 
-def test_samples_set_aside_twice_leave_the_later_ones(lab, stopped, monkeypatch):
+def test_samples_set_aside_twice_leave_the_later_ones(lab, stopped, disk, monkeypatch):
     # A second change before the first run under it is done: nothing of either is mixed in.
     output, old = stopped
     monkeypatch.setattr(lab.blas, "kernel", "second")
-    with Disk(output, Fault(130, kill=True)).mounted(), pytest.raises(KilledError):
+    with Disk(output, Fault(60, kill=True)).mounted(), pytest.raises(KilledError):
         lab.run(output)
     second = journalled(output)
     assert second
@@ -135,6 +109,56 @@ def test_samples_set_aside_twice_leave_the_later_ones(lab, stopped, monkeypatch)
     ended = lab.run(output)
     assert not set(ended.taken) & {*old, *second}
     [aside] = output.glob(".state/*.stale")
-    assert [json.loads(line)["seconds"] for line in aside.read_bytes().splitlines() if b'"repetition"' in line] == [
-        seconds for _, _, seconds in second
-    ]
+    entries = map(json.loads, aside.read_bytes().splitlines())
+    assert [e["seconds"] for e in entries if e["kind"] == "sample"] == [seconds for _, _, seconds in second]
+
+
+# --- stopped by hand, and how a run ends ----------------------------------------------------------------
+
+
+def test_ctrl_c_keeps_what_was_measured_and_says_how_to_resume(lab, tmp_path, monkeypatch):
+    output, calls = tmp_path / "out", []
+
+    def work(seconds=0.0, real=lab.clock.work):
+        calls.append(seconds)
+        if len(calls) == 50:
+            raise KeyboardInterrupt
+        real(seconds)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lab.clock, "work", work)
+        first = lab.run(output)
+    finished = journalled(output)
+    assert first.status == 130
+    assert f"Stopped with {len(finished)} samples" in first.said
+    assert "the same command resumes" in first.said
+    assert json.loads((output / "results.json").read_bytes())["status"] == "partial"
+    assert set(first.taken) == set(finished) == set(recorded(output))
+    assert_whole(output, lab.run(output), finished)
+
+
+def test_ctrl_c_before_anything_is_measured_leaves_no_record(lab, tmp_path, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lab.clock, "work", stop)
+        ended = lab.run(tmp_path / "out")
+    assert ended.status == 130
+    assert "before there was anything to show" in ended.said
+    assert not (tmp_path / "out" / "results.json").exists()
+
+
+def test_a_cell_that_cannot_be_true_is_the_exit_status_and_a_line_on_stderr_and_is_kept(
+    lab, tmp_path, monkeypatch, capsys
+):
+    roof = run.obtain()
+    roof.peak_gflops = 1e-9
+    monkeypatch.setattr(run, "obtain", lambda *_: roof)
+    ended = lab.run(tmp_path / "out")
+    assert ended.status == 1
+    err = capsys.readouterr().err.splitlines()
+    assert len(err) == 4
+    assert all("is invalid: " in line for line in err)
+    assert not journals(tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "results.json").read_bytes())["status"] == "complete"

@@ -1,0 +1,241 @@
+"""The command line: one tree of commands, one table of errors. What a command needs is imported when it runs."""
+
+import argparse
+import importlib
+import signal
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from labkit.errors import INTERRUPTED, USER_ERROR, UserError, os_error
+from labkit.machine.limits import require_address_space
+from labkit.machine.threads import require_one_thread
+
+COLUMNS = 79
+PROGRAM = "labkit"
+# Commands that measure: one thread, and memory enough to load LLVM, are seen to before NumPy is loaded.
+MEASURING = ("roofline", "ladder", "gemm", "repeat")
+
+SIZES = "64,128,256,512,1024"
+
+Run = Callable[[argparse.Namespace], int]
+Option = tuple[str, dict[str, Any]]  # a name, and argparse's keywords
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """A parser whose complaints are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say it and end."""
+        print(f"{self.prog}: {' '.join(message.split())}; see {self.prog} --help", file=sys.stderr)
+        raise SystemExit(USER_ERROR)
+
+
+def flag(name: str, says: str) -> Option:
+    return name, {"action": "store_true", "help": says}
+
+
+def output(default: str) -> Option:
+    return "--output", {"type": Path, "help": f"where the artifacts go (default: {default})"}
+
+
+FOLDERS: Option = "folders", {"nargs": "+", "metavar": "DIR", "type": Path, "help": "a folder with results.json"}
+REDRAW = flag("--redraw", "draw and render from the records alone")
+JSON, MARKDOWN = flag("--json", "print JSON"), flag("--markdown", "print Markdown, for the summary of a CI run")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command: the function that runs it, what it does, an example of its arguments, its options.
+
+    `forms` exclude each other. Exit statuses: 0 done, 2 could not run, and `status` where there are more.
+    """
+
+    target: str  # "module:function", which takes the parsed arguments and returns the exit status
+    says: str
+    example: str
+    options: tuple[Option, ...]
+    forms: tuple[Option, ...] = ()
+    status: str = "0 done"
+
+
+COMMANDS = {
+    "roofline": Command(
+        "labkit.roofline.measure:run",
+        "Measure what one core can do: fp32 peak, bandwidths, clock.",
+        "--probe",
+        (flag("--probe", "print peak and clock as JSON, in about a second"), REDRAW, output("experiments/01-roofline")),
+    ),
+    "ladder": Command(
+        "labkit.ladder.run:run",
+        "Rebuild the gap between the loop and the BLAS, one change at a time.",
+        "--sizes 64,256",
+        (
+            ("--sizes", {"default": SIZES, "help": "orders N, separated by commas; the factors are the largest's"}),
+            flag("--fresh", "start over: forget an unfinished run"),
+            REDRAW,
+            output("experiments/03-speedup-ladder"),
+        ),
+    ),
+    "gemm": Command(
+        "labkit.gemm.versus:run_command",
+        "Time the generated product beside np.matmul and the FMA loop.",
+        "--sizes 256,1024",
+        (
+            ("--rounds", {"type": int, "default": 15, "help": "samples of each of the three, per size; at least 9"}),
+            ("--sizes", {"default": "", "help": "orders N, separated by commas; all if empty"}),
+        ),
+    ),
+    "repeat": Command(
+        "labkit.repeat:run",
+        "Run the quick benchmark again and again: what moves, what stays. Also under several Pythons.",
+        "--runs 3",
+        (
+            ("--runs", {"type": int, "default": 5, "help": "quick runs one after the other, about a minute each"}),
+            ("--pythons", {"default": "", "help": "versions, separated by commas: each run under each of them"}),
+            REDRAW,
+            output("experiments/03-matmul-perf"),
+        ),
+    ),
+    "doctor": Command(
+        "labkit.doctor.report:run_command",
+        "Is this NumPy healthy? Its BLAS, threads, speed, and the machine. Takes less than 20 s.",
+        "--json",
+        (JSON,),
+        status="0 healthy, 1 findings",
+    ),
+    "verify": Command(
+        "labkit.verify.command:run",
+        "Is this a valid result of the assignment? It runs the submission's code, and is no jail.",
+        "experiments/03-matmul-perf",
+        (FOLDERS,),
+        (JSON, MARKDOWN),
+        status="0 all met, 1 something is not met",
+    ),
+    "compare": Command(
+        "labkit.comparison:run",
+        "Results side by side, held against the first: of machines, Pythons, NumPy builds or commits.",
+        "laptop/ desktop/ --output comparison/",
+        (FOLDERS, ("--output", {"type": Path, "help": "leave a page and a figure in this folder too"})),
+        (JSON, MARKDOWN),
+    ),
+    "report": Command(
+        "labkit.show.html:run",
+        "One HTML file to explore: figures, tables, answers.",
+        "experiments/03-matmul-perf --output report.html",
+        (FOLDERS, ("--output", {"type": Path, "default": Path("report.html"), "help": "(default: report.html)"})),
+    ),
+    "export": Command(
+        "labkit.export:run",
+        "A result in the format of another tool.",
+        "experiments/03-matmul-perf --format csv",
+        (
+            ("folder", {"metavar": "DIR", "type": Path, "help": "a folder with results.json"}),
+            ("--format", {"choices": ("pyperf", "bencher", "csv"), "required": True, "help": "the format"}),
+            ("--output", {"type": Path, "help": "a file (default: standard output)"}),
+        ),
+    ),
+    "redraw": Command(
+        "labkit.show.artifacts:run",
+        "Draw the figures and render the pages of an experiment's folder again, from its records.",
+        "experiments/01-roofline",
+        (FOLDERS,),
+    ),
+    "schema": Command(
+        "labkit.records.schema:run",
+        "Print the JSON Schema of a record.",
+        "results",
+        (("record", {"choices": ("results", "kernels", "ladder", "repeat", "manifest"), "help": "the record"}),),
+    ),
+    "completion": Command(
+        "labkit.cli:complete",
+        "Print a script that lets a shell complete these commands.",
+        "bash",
+        (("shell", {"choices": ("bash", "zsh", "tcsh"), "help": "the shell"}),),
+    ),
+}
+
+
+def parser() -> OneLineParser:
+    """The commands; each sets `run`, which takes the parsed arguments and returns the exit status."""
+    layout: dict[str, Any] = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
+    top = OneLineParser(
+        prog=PROGRAM,
+        description="Why is np.matmul so much faster than the same loop in Python, and how far is it from the limit?",
+        epilog="example:\n  labkit doctor\n\nevery command has an example of its own: labkit COMMAND --help",
+        **layout,
+    )
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, command in COMMANDS.items():
+        end = f"example:\n  {PROGRAM} {name} {command.example}\n\nexit status: {command.status}, 2 could not run"
+        said = textwrap.fill(command.says, COLUMNS)
+        added = commands.add_parser(
+            name, help=command.says.partition(". ")[0].removesuffix(".") + ".", description=said, epilog=end, **layout
+        )
+        added.set_defaults(run=_later(command.target), name=name)
+        for option, how in command.options:
+            added.add_argument(option, **how)
+        forms = added.add_mutually_exclusive_group() if command.forms else added
+        for option, how in command.forms:
+            forms.add_argument(option, **how)
+    return top
+
+
+def _later(target: str) -> Run:
+    module, _, name = target.partition(":")
+
+    def run(arguments: argparse.Namespace) -> int:
+        if arguments.name in MEASURING:
+            require_address_space(f"{PROGRAM} {arguments.name}", say=sys.stderr)
+            require_one_thread(say=sys.stderr)  # a BLAS reads its thread count when NumPy loads it
+        status: int = getattr(importlib.import_module(module), name)(arguments)
+        return status
+
+    return run
+
+
+def complete(arguments: argparse.Namespace) -> int:
+    """Print the completion script of a shell."""
+    import shtab  # needed here alone
+
+    print(shtab.complete(parser(), shell=arguments.shell))
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit status."""
+    given = parser().parse_args(arguments)
+    run: Run = given.run
+    return guarded(PROGRAM, lambda: run(given))
+
+
+def guarded(program: str, run: Callable[[], int]) -> int:
+    """Run it: what the user can fix is one line and exit status 2, Ctrl-C and a polite kill are 130."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    def complain(line: str, status: int = USER_ERROR) -> int:
+        print(f"{program}: {line}", file=sys.stderr)
+        return status
+
+    try:
+        status = run()
+        sys.stdout.flush()
+        return status
+    except UserError as error:
+        return complain(str(error))
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == PROGRAM:  # a fault of our own
+            raise
+        return complain(f"this Python has no {error.name}: 'make help' in the repository lists what installs it")
+    except KeyboardInterrupt:
+        return complain("stopped", INTERRUPTED)
+    except MemoryError:
+        return complain("there is not enough memory: allow this process more of it")
+    except BrokenPipeError:
+        sys.stdout = None  # else the interpreter complains of it again at its end
+        return complain("the reader of the output went away")
+    except OSError as error:
+        return complain(str(os_error("go on", error)))

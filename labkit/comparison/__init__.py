@@ -1,1 +1,0 @@
-"""Results side by side: what differs between where they come from, and then between their figures."""

@@ -1,1 +1,0 @@
-"""Results in the formats of others: pyperf, Bencher, CSV."""

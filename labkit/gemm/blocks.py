@@ -1,0 +1,47 @@
+"""KC and NC, the sizes of the blocks, from the sizes of the caches; and when an operand is not copied. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from labkit.gemm.build import FLOAT
+from labkit.gemm.tile import Tile
+from labkit.machine.caches import Cache
+
+# What cores have at the least, for a machine that does not report its caches.
+USUAL_L1, USUAL_L2 = 32 << 10, 256 << 10  # bytes
+# Of the first level, a micro-panel of A; the rest is for the rows of B that stream past it. KC from half of this to
+# twice came out within 1 %: what a large KC loses here it saves in passes over C.
+L1_SHARE = 0.9
+# A block of B takes half of the second level, or as much of the third as leaves room there for A, C and neighbours,
+# whichever is more: it is streamed. A process that has a huge cache to itself is rare, and the block is held for good.
+L2_SHARE, L3_SHARE, LARGEST_BLOCK = 1 / 2, 1 / 8, 4 << 20  # the last in bytes
+KC_MULTIPLE = 8  # of the micro-kernel's unrolled steps
+FEWEST_PANELS = 4  # in a block of B: with fewer each micro-panel of A would be copied or fetched for too little work
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Sizes of the blocks, and up to where an operand is read in place: not copied to the workspace first."""
+
+    kc: int  # steps of k in a block
+    nc: int  # columns of a block of B, a multiple of NR
+    # A: bytes between its rows. A first level has 4 KiB per way (the usual one): rows of A that lie no further apart
+    # than this keep their lines in it. Rows a page apart would all fall into the same few places.
+    a_in_place_stride: int = 1024
+    # B: bytes of it in all. More where its rows begin with cache lines, since no load then takes two of them.
+    b_in_place_bytes: int = USUAL_L1
+    b_in_place_aligned_bytes: int = USUAL_L2
+    # A micro-panel is not worth a copy if it meets no more micro-panels of the other operand than this.
+    in_place_uses: int = 2
+
+
+def choose_blocks(tile: Tile, caches: Sequence[Cache]) -> Blocks:
+    """KC from the first level, NC from the second and third; a level that is not reported is taken for the usual."""
+    sizes = {1: USUAL_L1, 2: USUAL_L2, 3: 0} | {cache.level: cache.bytes for cache in caches}
+    block = int(min(max(L2_SHARE * sizes[2], L3_SHARE * sizes[3]), LARGEST_BLOCK))
+    most = min(int(L1_SHARE * sizes[1]) // (tile.mr * FLOAT), block // (FEWEST_PANELS * tile.nr * FLOAT))
+    kc = max(1, most // KC_MULTIPLE) * KC_MULTIPLE
+    panels = max(FEWEST_PANELS, block // (kc * tile.nr * FLOAT))
+    return Blocks(
+        kc, panels * tile.nr, b_in_place_bytes=sizes[1], b_in_place_aligned_bytes=min(sizes[2], LARGEST_BLOCK)
+    )

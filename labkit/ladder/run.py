@@ -1,0 +1,145 @@
+"""The command `labkit ladder`: every rung at every size, by the benchmark's own protocol, and the record of it."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from labkit.errors import INTERRUPTED
+from labkit.gemm.tile import choose_tile
+from labkit.ladder import older_kernels
+from labkit.ladder.derive import LARGEST, derive
+from labkit.ladder.rungs import Rung, all_rungs
+from labkit.machine import threads
+from labkit.matmul import source
+from labkit.matmul.agreement import check_agreement
+from labkit.matmul.declare import parse_sizes
+from labkit.measure import journal, sampling
+from labkit.measure.clock import SystemClock
+from labkit.measure.runner import Job, Runner
+from labkit.measure.schedule import Key, Requirement
+from labkit.records import find, io, provenance
+from labkit.records.derive import REFERENCE
+from labkit.records.model import LadderMeasurement, LadderRung, Rate
+from labkit.roofline.codegen import host_target
+from labkit.roofline.obtain import obtain
+from labkit.show import numbers, text
+from labkit.show.screen import Screen
+
+PILOT_N = 32
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure every rung at every size, or draw again; the exit status."""
+    output: Path = arguments.output or find.experiment(find.LADDER)
+    with io.locked(output):
+        if arguments.redraw:
+            print(f"Drawn again: {', '.join(_draw(output))}")
+            return 0
+        sizes = parse_sizes(arguments.sizes)
+        io.check_writable(output)
+        threads.check_effective_threads()
+        screen = Screen(["rung", *map(str, sizes)])
+        try:
+            _measure(output, sizes, arguments.fresh, screen)
+        except KeyboardInterrupt:
+            screen.say("Stopped: the same command resumes.")
+            return INTERRUPTED
+    return 0
+
+
+def _draw(output: Path) -> list[str]:
+    from labkit.show import artifacts  # after measuring: it loads what draws
+
+    return artifacts.redraw(output)
+
+
+def _measure(output: Path, sizes: tuple[int, ...], fresh: bool, screen: Screen) -> None:
+    """Measure, resuming an unfinished run of the same code on this machine; record and draw."""
+    clock = SystemClock()
+    started, observed = clock.wall(), provenance.observe()
+    hardware, machine = observed.hardware, observed.identity
+    screen.say(f"Compiling the rungs for {hardware.short_name}.")
+    script = find.experiment(find.BENCH) / "bench.py"
+    bench = source.load(script)
+    rungs = all_rungs(bench.matmul_naive, bench.matmul_blocked, bench.BLOCK_SIZE)
+    agreement = check_agreement({rung.name: rung.multiply for rung in rungs}, bench.make_operands, bench.SEED)
+    roof = obtain(machine, output, screen.say)
+    jobs = list(_jobs(rungs, sizes, bench.make_operands))
+    path = io.state_folder(output) / "samples.jsonl"
+    if fresh:
+        journal.forget(path)
+    facts = {"machine": repr(machine), "python": provenance.versions()["python"], "sizes": sizes}
+    log = journal.Journal(path, journal.fingerprint(script, facts))
+    if log.stale:
+        screen.say("An unfinished run was made by other code or on another machine: starting over.")
+    pilots = {}
+    for rung in rungs:  # what a small product takes, to price the large ones
+        A, B = bench.make_operands(PILOT_N)
+        call = rung.prepare(A, B, np.empty_like(A))
+        call()
+        pilots[rung.name] = PILOT_N, sampling.time_calls(call, 1, clock)[0]
+    runner = Runner(jobs, log, clock, screen, partial(_show, screen, set()), started, bench.SEED, pilots)
+    if runner.taken:
+        screen.say(f"Resuming an unfinished run: {runner.taken} samples are already measured.")
+    screen.start()
+    try:
+        # All in one pass: neighbours are compared by the rounds that they share.
+        runner.first_pass(everything=True)
+    finally:
+        screen.stop()
+        log.close()
+    screen.say("Holding OpenBLAS to older kernels.")
+    tile = choose_tile(host_target())
+    measurement = LadderMeasurement(
+        schema="ladder/2",
+        short_name=hardware.short_name,
+        cpus=hardware.cores.logical,
+        n=max(sizes),
+        sizes=list(sizes),
+        tile=[tile.mr, tile.nr],
+        agreement=agreement,
+        rungs=msgspec.convert(rungs, list[LadderRung], from_attributes=True),
+        kernels=older_kernels.measure(),
+        roof=roof,
+        wall_seconds=runner.wall_seconds,
+        samples=[job.workload.series() for job in jobs],
+    )
+    ladder = derive(measurement)
+    config = {"sizes": list(sizes), "rungs": [rung.name for rung in rungs]}
+    manifest = provenance.manifest(find.LADDER, bench.SEED, config, observed)
+    record = io.encode(ladder)
+    manifest.outputs = {io.RESULTS: io.digest(record)}
+    io.write_all(output, {io.RESULTS: record, io.MANIFEST: io.encode(manifest)})
+    _draw(output)
+    log.finish()
+    for line in text.ladder_summary(ladder):
+        screen.say(line)
+
+
+def _jobs(rungs: Sequence[Rung], sizes: Sequence[int], make_operands: Any) -> Iterator[Job]:
+    for n in sizes:
+        A, B = make_operands(n)
+        out = np.empty((n, n), np.float32)
+        for rung in rungs:
+            if n <= LARGEST.get(rung.name, n):
+                rows = rung.rows(n)
+                workload = sampling.Workload(rung.name, n, rung.prepare(A[:rows], B, out[:rows]), flops=2 * rows * n**2)
+                # One family: what takes long stands side by side in time, each with all others.
+                yield Job(workload, Requirement(), f"{rung.title} at N={n}", "rungs")
+    yield Job(sampling.make_reference(), Requirement(), "the reference kernel", REFERENCE)
+
+
+def _show(screen: Screen, shown: set[Key], runner: Runner) -> None:
+    """Fill in the cells that have just been measured."""
+    for key, job in runner.jobs.items():
+        name, n = key
+        if name != REFERENCE and job.measured and key not in shown:
+            shown.add(key)
+            rate = Rate.of(job.workload.series().rates)
+            median, of = numbers.flops(rate.median), numbers.flops_interval(rate.low, rate.high)
+            screen.cell(name, str(n), median.removesuffix("LOPS"), f"{name:>18} N={n:<5} {median:>12} ({of})")

@@ -1,0 +1,105 @@
+"""The CPUs that this process may run on: which they are, their name and flags, which of them are fastest.
+
+A machine may have several kinds of CPU: performance and efficiency cores, big and little ones. Caches, clock and
+governor are reported for the first of the fastest CPUs allowed.
+"""
+
+import contextlib
+import os
+import re
+import sys
+from itertools import groupby
+from pathlib import Path
+
+from labkit.machine.system import ROOT, cpu_list, number, sysctl, text, whole
+
+CPUS = "sys/devices/system/cpu"
+# CPUs of one design differ by a few per cent of capacity, as some are binned to boost higher.
+_SAME_KIND = 0.9
+
+
+def allowed_cpus(root: Path = ROOT) -> frozenset[int]:
+    """The CPUs that this process may run on; for a recorded machine, all that it has."""
+    if root != ROOT:
+        return frozenset(int(path.name[3:]) for path in (root / CPUS).glob("cpu[0-9]*")) or frozenset({0})
+    affinity = getattr(os, "sched_getaffinity", None)
+    return frozenset(affinity(0)) if affinity else frozenset(range(os.cpu_count() or 1))
+
+
+def kinds_of_cpu(root: Path = ROOT, allowed: frozenset[int] | None = None) -> list[frozenset[int]]:
+    """The CPUs allowed by kind, the fastest kind first."""
+    allowed = allowed or allowed_cpus(root)
+    performance = cpu_list(text(root / "sys/devices/cpu_core/cpus"))  # only hybrid Intel CPUs have it
+    if performance:
+        return [kind for kind in (allowed & performance, allowed - performance) if kind]
+    capacity = {cpu: number(root / CPUS / f"cpu{cpu}/cpu_capacity") or 0 for cpu in allowed}
+    kinds: list[frozenset[int]] = []
+    left = allowed
+    while left:
+        highest = max(capacity[cpu] for cpu in left)
+        kinds.append(frozenset(cpu for cpu in left if capacity[cpu] >= _SAME_KIND * highest))
+        left = left - kinds[-1]
+    return kinds
+
+
+def first_cpu(root: Path = ROOT, allowed: frozenset[int] | None = None) -> int:
+    """The CPU that is reported: the first of the fastest allowed."""
+    return min(kinds_of_cpu(root, allowed)[0])
+
+
+def stay_on_fastest() -> str | None:
+    """Run only on the fastest kind of the CPUs allowed from here on; returns `several_kinds()`."""
+    kinds, move = several_kinds(), getattr(os, "sched_setaffinity", None)
+    if kinds and move:
+        with contextlib.suppress(OSError):  # a sandbox may forbid it; the kinds are reported all the same
+            move(0, kinds_of_cpu()[0])
+    return kinds
+
+
+def several_kinds(root: Path = ROOT, allowed: frozenset[int] | None = None) -> str | None:
+    """Which of the CPUs allowed are of which kind; None if they are all alike."""
+    kinds = [_listed(kind) for kind in kinds_of_cpu(root, allowed)]
+    if len(kinds) > 1:
+        return f"CPUs of {len(kinds)} kinds, the fastest first: {' and '.join(kinds)}"
+    levels = whole(sysctl(root, "hw.nperflevels")) or 1
+    return f"CPUs of {levels} kinds, and macOS moves threads among them as it likes" if levels > 1 else None
+
+
+def _listed(cpus: frozenset[int]) -> str:
+    """`0-3,8`: the list that names these CPUs."""
+    runs = [[cpu for _, cpu in run] for _, run in groupby(enumerate(sorted(cpus)), lambda pair: pair[1] - pair[0])]
+    return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+
+
+def physical_cores(root: Path = ROOT) -> int | None:
+    """The machine's cores, hardware threads of one core counted once; None if unknown."""
+    siblings = {text(path) for path in (root / CPUS).glob("cpu[0-9]*/topology/thread_siblings_list")} - {None, ""}
+    return len(siblings) or whole(sysctl(root, "hw.physicalcpu"))
+
+
+def cpu_facts(root: Path = ROOT, cpu: int = 0) -> dict[str, str]:
+    """/proc/cpuinfo's lines about a CPU, or about the first one if this one is not listed."""
+    blocks = []
+    for block in re.split(r"\n\s*\n", text(root / "proc/cpuinfo") or ""):
+        pairs = (line.partition(":") for line in block.splitlines())
+        blocks.append({key.strip(): value.strip() for key, _, value in pairs})
+    return next((facts for facts in blocks if facts.get("processor") == str(cpu)), blocks[0])
+
+
+def cpu_flags(root: Path = ROOT, allowed: frozenset[int] | None = None) -> frozenset[str]:
+    """The CPU's features as /proc/cpuinfo names them; empty if it does not list them."""
+    facts = cpu_facts(root, first_cpu(root, allowed))
+    return frozenset((facts.get("flags") or facts.get("Features") or "").split())
+
+
+def cpu_name(root: Path = ROOT) -> str | None:
+    """The CPU's marketing name, as the operating system has it."""
+    listed = re.search(r"^(?:model name|Model)[ \t]*:[ \t]*(\S.*)", text(root / "proc/cpuinfo") or "", re.MULTILINE)
+    name = listed[1].strip() if listed else sysctl(root, "machdep.cpu.brand_string")
+    if name or root != ROOT or sys.platform.startswith("linux"):
+        return name
+    try:
+        import cpuinfo  # optional, and a second of CPUID probing: only if the system does not tell
+    except ImportError:
+        return None
+    return cpuinfo.get_cpu_info().get("brand_raw") or None

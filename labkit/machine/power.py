@@ -1,0 +1,26 @@
+"""Whether the machine is on the mains or on its battery."""
+
+import sys
+from pathlib import Path
+
+from labkit.machine.system import ROOT, number, printed, text
+
+
+def power(root: Path = ROOT) -> tuple[str | None, str | None]:
+    """("AC" or "battery", why it is unknown)."""
+    states: set[str | None] = set()
+    if sys.platform == "darwin" and root == ROOT:
+        # pmset's first line is `Now drawing from 'AC Power'` or `'Battery Power'`, on a desktop Mac too.
+        said = printed("pmset", "-g", "batt") or ""
+        states = {"Full"} if "'AC Power'" in said else {"Discharging"} if "'Battery Power'" in said else set()
+    for folder in (root / "sys/class/power_supply").glob("*"):
+        if text(folder / "type") != "Battery":
+            if number(folder / "online"):
+                return "AC", None
+        elif text(folder / "scope") != "Device":  # the battery of a mouse or of a headset
+            states.add(text(folder / "status"))
+    if "Discharging" in states:
+        return "battery", None
+    if states & {"Charging", "Full", "Not charging"}:
+        return "AC", None
+    return None, "no battery is reported (a desktop, a server or a virtual machine)"

@@ -1,0 +1,1 @@
+"""The benchmark: what bench.py declares, checked, measured and recorded."""

@@ -1,0 +1,182 @@
+"""How one number is taken: a sample, the calibration of its length, permuted rounds, and the reference kernel."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import repeat
+
+import numpy as np
+import numpy.typing as npt
+
+from labkit.measure.clock import Clock
+from labkit.records.derive import REFERENCE
+from labkit.records.model import Series
+
+# A sample of a short call: long enough to be timed well, short enough that a whole round of samples sees the machine
+# in one and the same state.
+SAMPLE_SECONDS = 0.010
+# A sample is at least this many ticks of the clock long: the quantisation error is then 0.1 %.
+CLOCK_RESOLUTIONS = 1000
+# Calibration must pass its target twice in a row: one slow reading is no calibration.
+CALIBRATION_PASSES = 2
+# Recorded digits: a tenth of a millionth is far below what any clock here resolves.
+DIGITS = 7
+PAGE_BYTES = 4096
+
+Call = Callable[[], object]
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Some calls one after the other. Seconds are those of one call."""
+
+    seconds: float  # wall time
+    cpu_seconds: float  # processor time: less if it was preempted, more if a second thread ran
+    calls: int
+    round: int  # equal rounds make a pair
+    steal_seconds: float | None = None  # what the hypervisor took from all CPUs meanwhile
+    at: float = 0.0  # when it ended, s since the run began
+
+
+@dataclass
+class Workload:
+    """One thing to call, again and again, on operands that stay where they are."""
+
+    name: str
+    n: int
+    call: Call
+    flops: int = 0  # of a call
+    bytes: int = 0  # of a call
+    calls: int = 1  # in a sample, set by calibration
+    estimate: float | None = None  # s a call, by the cost model or the last reading
+    samples: list[Sample] = field(default_factory=list)
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return (self.name, self.n)
+
+    @property
+    def total_seconds(self) -> float:
+        """Wall time spent in timed calls, s."""
+        return sum(s.seconds * s.calls for s in self.samples)
+
+    def series(self, timeline: bool = True) -> Series:
+        """The samples as they are recorded; without `timeline` steal time and moments are left out."""
+        return Series(
+            name=self.name,
+            n=self.n,
+            flops=self.flops,
+            bytes=self.bytes,
+            rounds=[s.round for s in self.samples],
+            calls=[s.calls for s in self.samples],
+            seconds=[s.seconds for s in self.samples],
+            cpu_seconds=[s.cpu_seconds for s in self.samples],
+            steal_seconds=[s.steal_seconds for s in self.samples] if timeline else [],
+            at=[s.at for s in self.samples] if timeline else [],
+        )
+
+
+def rounded(value: float, digits: int = DIGITS) -> float:
+    """A figure as it is recorded."""
+    return float(f"{value:.{digits}g}")
+
+
+def time_calls(call: Call, calls: int, clock: Clock) -> tuple[float, float]:
+    """(wall, processor) seconds of `calls` calls; nothing but the calls stands between the readings."""
+    cpu = clock.cpu()
+    start = clock.wall()
+    for _ in repeat(None, calls):
+        call()
+    wall = clock.wall() - start
+    return wall, clock.cpu() - cpu
+
+
+def take(workload: Workload, clock: Clock, round_: int, began: float = 0.0) -> Sample:
+    """Time one sample of the workload and keep it; `began` is the clock's wall time when the run did."""
+    before = clock.steal()
+    wall, cpu = time_calls(workload.call, workload.calls, clock)
+    after = clock.steal()
+    if wall <= 0:
+        # A clock that did not move has measured nothing; the shortest thing it can tell is a tick.
+        wall = clock.resolution
+    sample = Sample(
+        seconds=rounded(wall / workload.calls),
+        cpu_seconds=rounded(cpu / workload.calls),
+        calls=workload.calls,
+        round=round_,
+        # Some hypervisors' count has been seen to fall.
+        steal_seconds=None if before is None or after is None else rounded(max(0.0, after - before), 4),
+        at=round(clock.wall() - began, 3),
+    )
+    workload.samples.append(sample)
+    workload.estimate = sample.seconds
+    return sample
+
+
+def warm_up(workload: Workload, clock: Clock) -> float:
+    """One call that is not recorded: it pays for first-touch pages and a BLAS's set-up. Returns seconds."""
+    wall, _ = time_calls(workload.call, 1, clock)
+    workload.estimate = max(wall, clock.resolution)
+    return wall
+
+
+def calibrate(workload: Workload, clock: Clock, target: float = SAMPLE_SECONDS) -> float:
+    """Set how many calls make a sample of at least `target` s and 1000 clock ticks. Returns seconds spent."""
+    target = max(target, CLOCK_RESOLUTIONS * clock.resolution)
+    calls, passes, spent = 1, 0, 0.0
+    while True:
+        wall, _ = time_calls(workload.call, calls, clock)
+        spent += wall
+        workload.estimate = max(wall / calls, clock.resolution / calls)
+        if wall >= target:
+            passes += 1
+            if passes == CALIBRATION_PASSES:
+                break
+            continue
+        passes = 0
+        # Aim a twentieth past the target; at most tenfold, as a first reading can be far too fast.
+        wanted = calls * 1.05 * target / wall if wall > 0 else 10 * calls
+        calls = max(calls + 1, min(10 * calls, round(wanted)))
+    workload.calls = calls
+    return spent
+
+
+def permuted(workloads: Sequence[Workload], rng: np.random.Generator) -> Iterator[Workload]:
+    """The workloads in a fresh random order."""
+    return (workloads[i] for i in rng.permutation(len(workloads)))
+
+
+def interleave(workloads: Sequence[Workload], rounds: int, rng: np.random.Generator, clock: Clock) -> None:
+    """A sample of every workload in each round, in a fresh random order."""
+    for round_ in range(rounds):
+        for workload in permuted(workloads, rng):
+            take(workload, clock, round_)
+
+
+def aligned(elements: int, offset: int = 0) -> Floats:
+    """fp32 ones that start `offset` bytes into a page, every page touched.
+
+    Where an array starts decides how often a wide load crosses a cache line: the same np.dot ran at 62 or 86 GB/s
+    from one process to the next until its operands began where they always begin.
+    """
+    raw = np.empty(4 * elements + 2 * PAGE_BYTES, dtype=np.uint8)
+    start = -raw.ctypes.data % PAGE_BYTES + offset % PAGE_BYTES
+    array = raw[start : start + 4 * elements].view(np.float32)
+    array[:] = 1.0
+    return array
+
+
+# The reference kernel: a load-bound BLAS call out of the second-level cache, in pure NumPy. It follows what a neighbour
+# on the core takes away from loads, which a chain of FMA does not feel.
+REFERENCE_ELEMENTS = 32_768  # 128 KiB a vector in fp32
+# The two vectors start half a page apart, so that their lines do not fall into the same places of the cache.
+REFERENCE_OFFSET = PAGE_BYTES // 2
+
+
+def make_reference() -> Workload:
+    """The reference kernel: `np.dot` of two fixed fp32 vectors of 128 KiB each."""
+    x, y = aligned(REFERENCE_ELEMENTS), aligned(REFERENCE_ELEMENTS, REFERENCE_OFFSET)
+    x[:] = np.linspace(0.5, 1.5, REFERENCE_ELEMENTS, dtype=np.float32)
+    y[:] = x[::-1]
+    return Workload(REFERENCE, REFERENCE_ELEMENTS, partial(np.dot, x, y), bytes=2 * x.nbytes)

@@ -1,0 +1,163 @@
+"""Records as files: JSON that is validated on reading, a lock on the folder, writes that are whole or not at all.
+
+What resuming needs lives in `.state/` beside the artifacts, which git ignores.
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import filelock
+import msgspec
+
+from labkit.errors import UserError, os_error
+from labkit.records.model import Record
+
+T = TypeVar("T", bound=Record)
+
+RESULTS, MANIFEST, KERNELS, REPEAT, PAGE = "results.json", "manifest.json", "kernels.json", "repeat.json", "README.md"
+STATE = ".state"
+# Written and removed at the start: a full or read-only disk is found before anything is measured.
+SPARE_BYTES = 4 << 20
+_SPARE = ".spare."  # begins the name of every temporary file; the next run removes what a kill has left
+MEASURE_AGAIN = "measure again, or restore it from git"
+
+
+# --- JSON ----------------------------------------------------------------------------------------------
+
+# Numbers, null, or the few words of a flag: an array of those stands on one line, as people read records too.
+_ENTRY = rb'(?:[-+\d.eE]+|null|"[a-z ]*")'
+_ARRAY = re.compile(rb"\[\n\s*(" + _ENTRY + rb"(?:,\n\s*" + _ENTRY + rb")*)\n\s*\]")
+
+
+def encode(record: Record) -> bytes:
+    """The record as indented JSON, after the checks that reading makes."""
+    raw = msgspec.json.encode(record)
+    msgspec.json.decode(raw, type=type(record))
+    text = msgspec.json.format(raw, indent=1)
+    return _ARRAY.sub(lambda m: b"[" + re.sub(rb",\n\s*", b", ", m[1]) + b"]", text) + b"\n"
+
+
+def decode(raw: bytes, kind: type[T], name: str) -> T:
+    """A record of this kind, or a UserError that says what is wrong with the file called `name`."""
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except (ValueError, RecursionError, OverflowError) as error:
+        why = " ".join(str(error).split())  # on one line, whatever text of the file it quotes
+    older = _older_schema(raw, kind)
+    if older:
+        raise UserError(f"{name} has the schema {older}, of an older version: {MEASURE_AGAIN}")
+    raise UserError(f"{name} is not a valid {kind.__name__.lower()} record: {why}")
+
+
+def _older_schema(raw: bytes, kind: type[Record]) -> str | None:
+    """The schema that the file states, where it is another than this kind has."""
+    wanted = msgspec.json.schema(kind)["$defs"][kind.__name__]["properties"].get("schema", {}).get("enum", [])
+    try:
+        said = msgspec.json.decode(raw, type=dict[str, object]).get("schema")
+    except (ValueError, RecursionError):
+        return None
+    known = wanted and isinstance(said, str) and re.fullmatch(r"[a-z-]+/\d+", said)
+    return said if known and said not in wanted else None  # type: ignore[return-value]  # a str where it is known
+
+
+def read(path: Path, kind: type[T], fix: str = "") -> T:
+    """The record in a file; a UserError, with what fixes it, if it is missing, unreadable or not valid."""
+    fix = f"; {fix}" if fix else ""
+    try:
+        return decode(path.read_bytes(), kind, path.name)
+    except OSError as error:
+        raise UserError(f"{os_error(f'read {path.name}', error)}{fix}") from None
+    except UserError as error:
+        raise UserError(f"{error}{fix if MEASURE_AGAIN not in str(error) else ''}") from None
+
+
+def read_if_there(path: Path, kind: type[T]) -> T | None:
+    """The record in a file; None where there is no valid one."""
+    with contextlib.suppress(UserError):
+        return read(path, kind)
+    return None
+
+
+def digest(data: bytes) -> str:
+    """SHA-256, hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+# --- files ---------------------------------------------------------------------------------------------
+
+
+def named(folder: Path) -> str:
+    """A folder by its name alone: records and messages hold no absolute path."""
+    return folder.resolve().name
+
+
+def state_folder(output: Path) -> Path:
+    """The folder for what resuming needs, made if it is not there."""
+    folder = output / STATE
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise os_error(f"make the folder {named(output)}/{STATE}", error) from None
+    return folder
+
+
+def check_writable(output: Path) -> None:
+    """A UserError now, rather than after the measurement, if the output cannot be written."""
+    for folder, size in ((state_folder(output), SPARE_BYTES), (output, 0)):
+        try:
+            for left_by_a_kill in folder.glob(f"{_SPARE}*"):
+                left_by_a_kill.unlink(missing_ok=True)
+            with tempfile.NamedTemporaryFile(dir=folder, prefix=_SPARE) as spare:
+                spare.write(bytes(size))
+                spare.flush()
+        except OSError as error:
+            raise os_error(f"write into {named(folder)}", error) from None
+
+
+@contextlib.contextmanager
+def locked(output: Path, wait_seconds: float = 0.0) -> Iterator[None]:
+    """Hold the output folder for this process alone, after waiting so long for another to leave it."""
+    lock = filelock.FileLock(state_folder(output) / "lock")
+    try:
+        lock.acquire(timeout=wait_seconds)
+    except filelock.Timeout:
+        raise UserError(
+            f"another run is measuring into {named(output)}: wait until it ends, or choose another folder with --output"
+        ) from None
+    except OSError as error:
+        raise os_error(f"lock {named(output)}", error) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace a file in one step: a reader sees the old one or the new one, whole."""
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_SPARE)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise os_error(f"write {path.name}", error) from None
+
+
+def write_all(output: Path, files: Mapping[str, bytes]) -> None:
+    """Write a set of files, each whole, in this order: what the others are made from comes first."""
+    for name, data in files.items():
+        write_atomically(output / name, data)

@@ -1,0 +1,543 @@
+"""The shapes of every JSON file: samples and metadata, and beside them what `derive` made of them."""
+
+from collections.abc import Sequence
+from statistics import median
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from labkit.machine.blas import Blas
+from labkit.machine.caches import Cache
+from labkit.machine.hardware import Hardware, MachineIdentity
+from labkit.stats import IntervalKind, Verdict, median_interval
+
+Flag = Literal["preempted", "stolen", "second thread", "slowed"]
+Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
+Amount = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]  # flops or bytes
+Seconds = Annotated[float, msgspec.Meta(ge=0, lt=1e9)]
+CallSeconds = Annotated[float, msgspec.Meta(gt=1e-15, lt=1e9)]
+Positive = Annotated[float, msgspec.Meta(gt=1e-300)]
+
+
+class Record(msgspec.Struct, kw_only=True):
+    """A JSON object. Fields that a newer version added are ignored on reading."""
+
+
+class Rate(Record):
+    """A sample of rates in GFLOPS, GB/s or GHz: its median with an interval, and its best."""
+
+    median: float
+    best: float
+    low: float
+    high: float
+    interval: IntervalKind
+
+    def __post_init__(self) -> None:
+        if not 0 < self.low <= self.median <= self.high <= self.best:
+            raise ValueError("an interval does not hold its median, or passes the best rate")
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Rate":
+        """The summary of these rates."""
+        low, high, kind = median_interval(values)
+        return cls(median=median(values), best=max(values), low=low, high=high, interval=kind)
+
+
+class Estimate(Record):
+    """A quantity with its 95 % interval."""
+
+    value: Positive
+    low: Positive
+    high: Positive
+
+
+class Series(Record, omit_defaults=True):
+    """Every sample of one workload, in columns: one entry a sample.
+
+    `seconds` and `cpu_seconds` are wall and processor time of one call, `calls` how many calls a sample has, `rounds`
+    the round it was taken in (equal rounds make a pair), `steal_seconds` what the hypervisor took from all CPUs
+    meanwhile (null where it is not told), `at` when it ended, in seconds since the run began. The last two may
+    be empty.
+    """
+
+    name: str
+    n: Annotated[int, msgspec.Meta(ge=1, lt=2**53)]
+    flops: Amount = 0  # of a call
+    bytes: Amount = 0  # of a call
+    rounds: list[Count] = []
+    calls: list[Count] = []
+    seconds: list[CallSeconds] = []
+    cpu_seconds: list[Seconds] = []
+    steal_seconds: list[Seconds | None] = []
+    at: list[Seconds] = []
+
+    def __post_init__(self) -> None:
+        columns = (self.rounds, self.calls, self.cpu_seconds, self.steal_seconds, self.at)
+        if any(len(column) not in (0, len(self.seconds)) for column in columns):
+            raise ValueError(f"the columns of {self.name} at {self.n} differ in length")
+
+    @property
+    def amount(self) -> int:
+        """What a call does: its flops, or the bytes it moves."""
+        return self.flops or self.bytes
+
+    @property
+    def rates(self) -> list[float]:
+        """GFLOPS (GB/s where there are no flops) by wall time, one a sample."""
+        return [self.amount / s / 1e9 for s in self.seconds]
+
+    def by_round(self, processor_time: bool = False) -> dict[int, float]:
+        """The same by round. By processor time, what others took of the core does not count."""
+        seconds = self.seconds
+        if processor_time:  # and no more than wall time: a second thread does not make a call longer
+            seconds = [min(s, c) if c > 0 else s for s, c in zip(seconds, self.cpu_seconds, strict=True)]
+        return {r: self.amount / s / 1e9 for r, s in zip(self.rounds, seconds, strict=True)}
+
+    @property
+    def total_seconds(self) -> float:
+        """Wall time in timed calls."""
+        return sum(s * calls for s, calls in zip(self.seconds, self.calls, strict=True))
+
+
+def _check_paired(samples: Sequence[Series]) -> None:
+    """A ValueError unless all these series have what is needed to rate, to pair and to flag their samples."""
+    for s in samples:
+        if s.seconds and not (s.rounds and s.calls and s.cpu_seconds):
+            raise ValueError(f"{s.name} at {s.n} lacks the rounds, calls or processor time of its samples")
+        if not (s.amount or s.name == "gather"):  # this one only moves a row
+            raise ValueError(f"{s.name} at {s.n} lacks the flops or bytes of a call")
+
+
+# --- manifest.json: the same in every experiment -------------------------------------------------------
+
+
+class Git(Record):
+    commit: str | None
+    dirty: bool | None
+    reason: str | None = None
+
+
+class Manifest(Record):
+    """What was run, on what, with what."""
+
+    experiment: str
+    created: str
+    command: list[str]
+    seed: int
+    config: dict[str, Any]
+    git: Git
+    versions: dict[str, str]
+    blas: Blas
+    threads: dict[str, str | None]
+    hardware: Hardware
+    outputs: dict[str, str]
+
+
+# --- experiments/01-roofline/kernels.json --------------------------------------------------------------
+
+
+class PeakLoop(Record):
+    """The loop that the peak was measured with. Without `fma` a step is a multiply and an add."""
+
+    instruction_set: str
+    lanes: int
+    accumulators: int
+    fma: bool
+
+
+class Saturation(Record):
+    """One point of the sweep over accumulators."""
+
+    instruction_set: str
+    lanes: int
+    accumulators: int
+    gflops: float
+
+
+class Peak(Record):
+    """`latency_cycles`: what one chain alone waits for each step; `steps_per_cycle`: how many a full core does."""
+
+    fp32_fma_gflops: Rate  # `best` is the best of the rounds and of the sweep
+    instruction_set: str
+    lanes: int
+    accumulators: int
+    fma: bool
+    flops_per_cycle: float
+    latency_cycles: float | None
+    steps_per_cycle: float
+    saturates_at: int
+    sweep: list[Saturation]
+
+
+class Ceiling(Record):
+    name: str
+    gflops: Rate
+
+
+class CoreClock(Record):
+    """`ghz` by a chain of additions alone, `under_load_ghz` by one beside the peak's own loop."""
+
+    ghz: Rate
+    under_load_ghz: Rate | None
+    nominal_ghz: float | None
+    nominal_from: str
+    verdict: Literal["as stated", "boosted", "throttled"] | None
+    peak_from_nominal_gflops: float | None
+
+
+class Bandwidth(Record):
+    """STREAM counting: the bytes that the loop names, no write-allocate; `loads` to `stores`."""
+
+    level: str
+    pattern: Literal["load", "copy", "triad", "copy_streaming"]
+    loads: int
+    stores: int
+    working_set_bytes: int
+    gbs: Rate
+
+
+class WorkingSet(Record):
+    """The load bandwidth of one working-set size."""
+
+    working_set_bytes: int
+    gbs: Rate
+
+
+class Ridge(Record):
+    level: str
+    flop_per_byte: float
+    gbs: float
+
+
+class ReferencePeak(Record):
+    """The reference kernel, and the peak in units of it: flop per byte that the kernel loads meanwhile."""
+
+    gbs: Rate
+    peak_flop_per_byte: Estimate
+
+
+class RooflineMeasurement(Record):
+    """What was timed, and what must be known to read it. `samples` by name:
+
+    "peak", "clock", "clock under load", "reference", "memcpy", "dot", "einsum", "matmul"; "ceiling NAME";
+    "sweep LANESxACCUMULATORS", "sweep clock"; "LEVEL PATTERN", as in "L1 load"; "working set" (one series a size, `n`
+    in bytes). A clock's flops are cycles. To keep the file small, series hold the wall seconds of a call alone, but for
+    the peak and the reference kernel, which make pairs.
+    """
+
+    schema: Literal["roofline/2"]
+    machine: MachineIdentity
+    short_name: str
+    loop: PeakLoop
+    instruction_sets: dict[str, str]  # by lanes, of the sweep
+    levels: list[Cache]
+    levels_from: Literal["reported", "bandwidth"]
+    nominal_ghz: float | None
+    nominal_from: str
+    rounds: int
+    seconds: float
+    notes: list[str]
+    samples: list[Series]
+
+
+class Roofline(RooflineMeasurement):
+    """With what `labkit.roofline.derive` made of the samples."""
+
+    peak: Peak
+    ceilings: list[Ceiling]
+    clock: CoreClock
+    bandwidth: list[Bandwidth]
+    working_sets: list[WorkingSet]
+    ridge: list[Ridge]
+    reference: ReferencePeak
+    faults: list[str]  # why this roofline cannot be right
+
+
+# --- experiments/03-matmul-perf/results.json -----------------------------------------------------------
+
+
+class Protocol(Record):
+    seed: int
+    dtype: str
+    sizes: list[int]
+    methods: list[str]
+    block_size: int
+    warmup_calls: int
+    min_repetitions: int
+    min_seconds: float
+    measure_all: bool
+    quick: bool
+    clock_resolution_seconds: float
+
+
+class MethodAgreement(Record):
+    exact_on_integers: bool
+    within_bound: bool
+    max_scaled_error: float
+    allclose: bool
+    outside_allclose: int
+    elements: int
+    bit_identical_to: list[str]
+
+
+class WorstElement(Record):
+    """The element that the literal tolerance fails by most, and why: cancellation."""
+
+    method: str
+    row: int
+    column: int
+    reference: float
+    difference: float
+    magnitude: float
+
+
+class Agreement(Record):
+    n: int
+    rtol: float
+    atol: float
+    integer_shapes: list[list[int]]
+    methods: dict[str, MethodAgreement]
+    worst: WorstElement | None
+
+
+class Roof(Record):
+    """What a run takes from the roofline. `bounds_matmul` is false where np.matmul has a unit of its own."""
+
+    peak_gflops: Positive
+    dram_gbs: Positive
+    ridge_flop_per_byte: Positive
+    crossover_n: Positive
+    peak_flop_per_reference_byte: Estimate
+    bounds_matmul: bool
+
+
+class Cell(Record):
+    """A method at a size. Of an extrapolated cell nothing was timed: its rate is its base's.
+
+    `flags` has one entry a sample: what disturbed it, if anything did. `contended` is the portion of samples on a
+    slowed core. `invalid` says why the cell cannot be true.
+    """
+
+    method: str
+    n: int
+    extrapolated: bool
+    extrapolated_from: int | None
+    seconds_per_call: list[float]
+    total_seconds: float
+    gflops: Rate
+    peak_fraction: Estimate
+    contended: float
+    noisy: bool
+    flags: list[Flag | None]
+    invalid: list[str]
+    notes: list[str]
+
+    @property
+    def flops(self) -> int:
+        return 2 * self.n**3
+
+    @property
+    def call_seconds(self) -> float:
+        """The median time of a call, or what the cube law makes of it."""
+        return self.flops / self.gflops.median / 1e9
+
+
+class Speedup(Record):
+    """`basis` is what it rests on; `withheld` says why a page does not state it."""
+
+    n: int
+    factor: float
+    low: float
+    high: float
+    extrapolated: bool
+    basis: str
+    naive_seconds: float
+    matmul_seconds: float
+    withheld: str | None
+
+
+class Embedding(Record):
+    vocabulary: int
+    width: int
+    batch: int
+    tokens: int
+    lookup_flops: int
+    gather_seconds: float
+    one_hot_seconds: float
+    projection_flops: int
+    projection_seconds: float
+    projection_gflops: float
+
+
+class Harness(Record):
+    """What the run cost beyond the calls it had to make."""
+
+    wall_seconds: float
+    call_seconds: float
+    roof_seconds: float
+    sessions: int
+
+    @property
+    def share(self) -> float:
+        return (self.wall_seconds - self.call_seconds) / self.wall_seconds
+
+
+class Measurement(Record):
+    """What was timed, and what must be known to read it.
+
+    `samples`: a series for each method at each size; "reference"; "METHOD again" (an A/A test); "gather", "one_hot",
+    "projection". `cpus` share the steal time that the system counts.
+    """
+
+    schema: Literal["matmul-perf/2"]
+    status: Literal["complete", "partial"]
+    short_name: str
+    cpus: int
+    protocol: Protocol
+    agreement: Agreement
+    roof: Roof
+    harness: Harness
+    samples: list[Series]
+
+    def __post_init__(self) -> None:
+        _check_paired(self.samples)
+
+
+class Results(Measurement):
+    """With what `labkit.records.derive` made of the samples, for readers that want the numbers alone."""
+
+    cells: list[Cell]
+    speedup: Speedup | None
+    embedding: Embedding | None
+
+    def cell(self, method: str, n: int) -> Cell | None:
+        """The cell of a method at a size, if there is one."""
+        return next((c for c in self.cells if (c.method, c.n) == (method, n)), None)
+
+
+class Comparison(Record):
+    """How many times as fast `method` is as `other`: the median of pairs taken side by side."""
+
+    method: str
+    other: str
+    n: int
+    ratio: float
+    low: float
+    high: float
+    pairs: int
+    interval: IntervalKind
+    verdict: Verdict
+
+
+# --- experiments/03-matmul-perf/repeat.json ------------------------------------------------------------
+
+
+class RepeatedCell(Record):
+    """A cell of one run."""
+
+    method: str
+    n: int
+    gflops: float
+    peak_fraction: Estimate
+
+
+class RepeatedRun(Record):
+    """One quick run, alone or beside a process that kept another CPU busy, under one Python."""
+
+    beside: Literal["nothing", "a busy process"]
+    python: str
+    noisy: bool
+    wall_seconds: float
+    speedup: Estimate | None
+    cells: list[RepeatedCell]
+
+
+class Repeat(Record):
+    """What moves and what stays when the same command is run again and again on one machine."""
+
+    schema: Literal["repeat/2"]
+    short_name: str
+    runs: list[RepeatedRun]
+    left_out: dict[str, str]  # Pythons that were asked for and could not be measured, and why
+    manifest: Manifest
+
+
+# --- experiments/03-speedup-ladder/results.json --------------------------------------------------------
+
+
+class LadderRung(Record):
+    """One way to multiply. `kind`: a step of the ladder, one of the other order, or a side rung."""
+
+    name: str
+    title: str
+    changed: str
+    code: str
+    kind: Literal["step", "other order", "side"]
+
+
+class LadderCell(Record):
+    """A rung at a size. `rows` of C's `n` are computed in a call; its rate is that of these rows."""
+
+    rung: str
+    n: int
+    rows: int
+    gflops: Rate
+    peak_fraction: Estimate
+    noisy: bool
+
+
+class Factor(Record):
+    """How many times as fast `rung` is as `over`: the median of pairs taken in the same rounds."""
+
+    rung: str
+    over: str
+    n: int
+    ratio: float
+    low: float
+    high: float
+    pairs: int
+    interval: IntervalKind
+
+
+class OlderKernel(Record):
+    """np.matmul with OpenBLAS held to another kernel, in pairs of processes with its own: GFLOPS of both."""
+
+    core_type: str
+    kernel: str
+    gflops: list[float]
+    own_gflops: list[float]
+
+
+class LadderMeasurement(Record):
+    """What was timed: a series for each rung at each size, and "reference"."""
+
+    schema: Literal["ladder/2"]
+    short_name: str
+    cpus: int
+    n: int
+    sizes: list[int]
+    tile: list[int]  # MR, NR
+    agreement: Agreement
+    rungs: list[LadderRung]
+    kernels: list[OlderKernel]
+    roof: Roof
+    wall_seconds: float
+    samples: list[Series]
+
+    def __post_init__(self) -> None:
+        _check_paired(self.samples)
+
+
+class Ladder(LadderMeasurement):
+    """`product` is that of the factors of all steps, `whole` the last step over the first, in pairs of its own."""
+
+    cells: list[LadderCell]
+    factors: list[Factor]
+    product: float
+    whole: Factor
+    other_order: list[Factor]
+    sides: list[Factor]
+
+    def cell(self, rung: str, n: int) -> LadderCell | None:
+        """The cell of a rung at a size, if there is one."""
+        return next((c for c in self.cells if (c.rung, c.n) == (rung, n)), None)

@@ -1,1 +1,0 @@
-"""One HTML file to look at: figures, tables, findings and provenance, with nothing to fetch."""

@@ -1,0 +1,99 @@
+"""Kernels on the roofline: at which intensity each stands, which limit it answers to, whether it is below it. Pure."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from labkit.records.model import Rate, Results, Roofline
+from labkit.roofline.bandwidth import DRAM
+from labkit.roofline.model import NO_REUSE_INTENSITY, attainable, compulsory_intensity, coprocessor, proven_intensity
+
+COPY, DOT, PEAK = "memcpy", "dot", "peak"
+METHODS = ("naive", "blocked", "einsum", "matmul")
+MATMUL_N = 1024
+
+
+@dataclass(frozen=True)
+class PlacedKernel:
+    """A kernel and the limit that it answers to, a level of memory or "peak".
+
+    `fraction` is the median rate over the limit's best, `low` and `high` its interval. The intensity of a product lies
+    between `intensity` and `intensity_high`; of others it is known, and the latter None. A copy does no flops: its
+    intensity and GFLOPS are 0, and `gbs` says what it moves.
+    """
+
+    name: str
+    n: int
+    limit: str
+    fraction: float
+    low: float
+    high: float
+    intensity: float  # flop/byte
+    intensity_high: float | None
+    gflops: float
+    gbs: float | None = None
+    extrapolated_from: int | None = None
+    source: Literal["roofline", "benchmark"] = "roofline"
+
+    @property
+    def extrapolated(self) -> bool:
+        return self.extrapolated_from is not None
+
+
+def place(roofline: Roofline, results: Results | None = None) -> list[PlacedKernel]:
+    """A copy, a dot product and the methods at N = 1024: those from the benchmark's results where they are given.
+
+    Of these the rate counts, as it is drawn: the fraction of peak in the results goes through the reference kernel.
+    """
+    samples = {s.name: s for s in roofline.samples if s.seconds}
+    peak, dram = roofline.peak.fp32_fma_gflops.best, next(r.gbs for r in roofline.ridge if r.level == DRAM)
+    placed = []
+    if copy := samples.get(COPY):
+        rate = Rate.of(copy.rates)
+        placed.append(PlacedKernel(COPY, copy.n, DRAM, *_over(dram, rate), 0.0, None, 0.0, rate.median))
+    if dot := samples.get(DOT):
+        rate, working_set = Rate.of(dot.rates), 2 * 4 * dot.n
+        level, gbs = bandwidth_at(working_set, roofline)
+        intensity = dot.flops / working_set
+        limit = attainable(intensity, peak, gbs)
+        placed.append(PlacedKernel(DOT, dot.n, level, *_over(limit, rate), intensity, None, rate.median))
+    for method in METHODS:
+        origin: tuple[int | None, Literal["roofline", "benchmark"]] = (None, "roofline")
+        if cell := results and results.cell(method, MATMUL_N):
+            rate, origin = cell.gflops, (cell.extrapolated_from, "benchmark")
+        elif own := samples.get(method):
+            rate = Rate.of(own.rates)
+        else:
+            continue
+        # Between no reuse, or what its rate proves, and compulsory traffic.
+        low, high = max(NO_REUSE_INTENSITY, proven_intensity(rate.median, dram)), compulsory_intensity(MATMUL_N)
+        placed.append(PlacedKernel(method, MATMUL_N, PEAK, *_over(peak, rate), low, high, rate.median, None, *origin))
+    return placed
+
+
+def _over(limit: float, rate: Rate) -> tuple[float, float, float]:
+    """(fraction, low, high)."""
+    return rate.median / limit, rate.low / limit, rate.high / limit
+
+
+def bandwidth_at(working_set: int, roofline: Roofline) -> tuple[str, float]:
+    """(level, GB/s) that bounds a kernel over so many bytes: its level's, or that of sets of its size if higher."""
+    by_level = {r.level: r.gbs for r in roofline.ridge}
+    holding = (f"L{c.level}" for c in sorted(roofline.levels, key=lambda c: c.level) if working_set <= c.bytes)
+    level = next((level for level in holding if level in by_level), DRAM)
+    near = [s.gbs.best for s in roofline.working_sets if 0.7 <= s.working_set_bytes / working_set <= 1.45]
+    return level, max([by_level[level], *near])
+
+
+def above_roof(roofline: Roofline) -> list[str]:
+    """Why the roofline cannot be right: what was measured with it stands above its limit by more than its interval."""
+    best = roofline.peak.fp32_fma_gflops.best
+    return [
+        f"{k.name} at n = {k.n} reaches {100 * k.fraction:.0f} % ({100 * k.low:.0f} to {100 * k.high:.0f} %) "
+        f"of the {k.limit} limit"
+        for k in place(roofline)
+        if k.low > 1 and not (k.name == "matmul" and coprocessor(roofline.machine.blas))
+    ] + [
+        f"the {c.name} ceiling, {c.gflops.low:.1f} GFLOPS or more, lies above the peak of {best:.1f}"
+        for c in roofline.ceilings
+        if c.name != "FMA + ADD" and c.gflops.low > best
+    ]

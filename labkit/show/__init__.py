@@ -1,0 +1,1 @@
+"""How records are shown: numbers, sentences, tables, figures, pages, the terminal."""

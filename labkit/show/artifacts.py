@@ -1,0 +1,72 @@
+"""Which files belong to which record: draws the figures and renders the pages of what a folder holds."""
+
+import argparse
+from pathlib import Path
+
+from labkit.errors import UserError
+from labkit.records import find, io
+from labkit.records.model import Ladder, Manifest, Repeat, Roofline
+from labkit.roofline.kernels import place
+from labkit.show import canvas, pages
+from labkit.show.figures import bandwidth, ladder, perf, repeat, roofline
+
+
+def redraw(folder: Path) -> list[str]:
+    """Draw and render again from the records in a folder, and renew the digests; the names of what was written.
+
+    A UserError that says what to do where a record is missing or damaged. Nothing is locked: whoever measures into
+    the folder calls this, and holds the lock.
+    """
+    written: list[str] = []
+    for record in (io.KERNELS, io.RESULTS):
+        if (folder / record).exists():
+            manifest = io.read(folder / io.MANIFEST, Manifest, io.MEASURE_AGAIN)
+            make = _roofline if record == io.KERNELS else _ladder if manifest.experiment == find.LADDER else _benchmark
+            made = make(folder, manifest)
+            outputs = {record: (folder / record).read_bytes(), **made}
+            manifest.outputs = {name: io.digest(data) for name, data in outputs.items()}
+            io.write_all(folder, {**made, io.MANIFEST: io.encode(manifest)})
+            written += [*made, io.MANIFEST]
+    # Repeated runs that cannot be read are no reason to leave the benchmark that they stand beside without its page.
+    if (folder / io.REPEAT).exists() and (not written or io.read_if_there(folder / io.REPEAT, Repeat)):
+        written += _write_repeat(folder)
+    if not written:
+        records = f"{io.RESULTS}, {io.KERNELS} or {io.REPEAT}"
+        raise UserError(f"{io.named(folder)} has no record, that is no {records}: measure first, as with 'make bench'")
+    return written
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The command: redraw each folder."""
+    for folder in arguments.folders:
+        print(f"Drawn again in {folder}: {', '.join(redraw(folder))}")
+    return 0
+
+
+def _benchmark(folder: Path, _: Manifest) -> dict[str, bytes]:
+    run = find.read_run(folder)
+    return {"perf.png": canvas.png(perf.draw([run])), io.PAGE: pages.matmul_page(run).encode()}
+
+
+def _roofline(folder: Path, manifest: Manifest) -> dict[str, bytes]:
+    record = io.read(folder / io.KERNELS, Roofline, io.MEASURE_AGAIN)
+    kernels = place(record, find.results_of(record.machine, folder))
+    return {
+        "roofline.png": canvas.png(roofline.draw(record, kernels)),
+        "bandwidth.png": canvas.png(bandwidth.draw(record)),
+        io.PAGE: pages.roofline_page(record, manifest, kernels).encode(),
+    }
+
+
+def _ladder(folder: Path, manifest: Manifest) -> dict[str, bytes]:
+    record = io.read(folder / io.RESULTS, Ladder, io.MEASURE_AGAIN)
+    return {"ladder.png": canvas.png(ladder.draw(record)), io.PAGE: pages.ladder_page(record, manifest).encode()}
+
+
+def _write_repeat(folder: Path) -> list[str]:
+    """Its manifest is in the record, which shares its folder with another's."""
+    record = io.read(folder / io.REPEAT, Repeat, io.MEASURE_AGAIN)
+    made = {"repeat.png": canvas.png(repeat.draw(record)), "repeat.md": pages.repeat_page(record).encode()}
+    record.manifest.outputs = {name: io.digest(data) for name, data in made.items()}
+    io.write_all(folder, {**made, io.REPEAT: io.encode(record)})
+    return list(made)

@@ -1,0 +1,304 @@
+"""The README pages: functions of records alone, which return Markdown. Sentences stand in templates/, tables here."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any
+
+import jinja2
+
+from labkit import quality
+from labkit.records.derive import REFERENCE, Analysis
+from labkit.records.find import Run
+from labkit.records.model import Factor, Ladder, LadderCell, LadderRung, Manifest, Repeat, Roofline
+from labkit.records.spread import pythons, spreads, versions
+from labkit.roofline import model
+from labkit.roofline.derive import SATURATED
+from labkit.roofline.kernels import COPY, DOT, MATMUL_N, PlacedKernel
+from labkit.show import numbers, text
+from labkit.show.numbers import bytes_, flops, fraction, interval, listed, percent, seconds, significant, times
+from labkit.show.tables import Table, markdown
+from labkit.show.text import cell_name, method_name
+
+FMA_SETS = {"fma", "asimd", "neon"}
+CEILINGS = {
+    "scalar": "scalar: no vectors",
+    "128-bit": "128-bit vectors",
+    "256-bit": "256-bit vectors",
+    "no FMA": "no FMA: full width, a multiply and an add in place of each FMA",
+    "FMA + ADD": "FMA + ADD: full width, with adds beside the FMAs",
+}
+
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.PackageLoader("labkit.show"),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    autoescape=False,
+)
+_TEMPLATES.filters.update({name: write for name, write in vars(numbers).items() if callable(write)})
+_TEMPLATES.globals.update(text=text, model=model, interval=interval, method_name=method_name, log=math.log)
+
+
+def _render(template: str, **names: Any) -> str:
+    """A page from its template, with one empty line where it leaves several."""
+    return re.sub(r"\n{3,}", "\n\n", _TEMPLATES.get_template(template).render(**names)).rstrip() + "\n"
+
+
+def _table(align: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown; nothing of no rows."""
+    return markdown(Table("", align, head, rows)) if rows else ""
+
+
+# --- the benchmark -------------------------------------------------------------------------------------
+
+
+def matmul_page(run: Run) -> str:
+    """The page of a result; the ladder's factors and the repeated runs stand in it where there are any."""
+    r, a = run.results, run.analysis
+    return _render(
+        "matmul.md.j2",
+        r=r,
+        a=a,
+        m=run.manifest,
+        ladder=run.ladder,
+        repeat=run.repeat,
+        notes=text.notes(r, a),
+        rates=_rates(run),
+        answers=text.answers(r, a),
+        factors=text.factors(r, a),
+        best=text.most_telling(a),
+        fma=not FMA_SETS.isdisjoint(run.manifest.hardware.isa),
+        laws={law.method: law for law in a.cube_law}.values(),  # the last of each method
+        blocked=_blocked(a),
+        agreement=_agreement(run),
+        expected=_expected(a),
+        reference=next((found for (name, _), found in a.flags.items() if name == REFERENCE), []),
+        describe=quality.describe,
+        disturbed=_disturbed(a),
+        aa_tests=_aa_tests(a),
+    )
+
+
+def _rates(run: Run) -> str:
+    a, methods = run.analysis, run.results.protocol.methods
+    rows = []
+    for n in run.results.protocol.sizes:
+        row = [str(n)]
+        for method in methods:
+            cell = a.cell(method, n)
+            mark = "" if not cell else " †" if cell.extrapolated else " ‡" if cell.noisy else ""
+            row.append(flops(cell.gflops.median) + mark + " (invalid)" * bool(cell.invalid) if cell else "-")
+        matmul = a.cell("matmul", n)
+        rows.append([*row, text.estimate(matmul.peak_fraction) if matmul else "-"])
+    head = ["N", *map(method_name, methods), "`np.matmul`, fraction of peak"]
+    return _table("r" * len(head), head, rows)
+
+
+def _blocked(a: Analysis) -> str:
+    rows = []
+    for c in a.comparisons:
+        pair = f"{method_name(c.method)} over {method_name(c.other)}"
+        verdict = c.verdict if c.interval == "ci95" else "too few pairs to say"
+        rows.append([pair, str(c.n), times(c.ratio), interval(c.low, c.high), str(c.pairs), verdict])
+    return _table("lrrrrl", ["", "N", "speed", "95 % interval", "pairs", "verdict"], rows)
+
+
+def _agreement(run: Run) -> str:
+    rows = []
+    for name, found in run.results.agreement.methods.items():
+        passed = ("yes" if fine else "no" for fine in (found.exact_on_integers, found.within_bound))
+        error = f"{found.max_scaled_error:.1e}" if found.max_scaled_error else "0"
+        same = listed([method_name(other) for other in found.bit_identical_to]) or "no other"
+        rows.append([method_name(name), *passed, error, f"{found.outside_allclose} of {found.elements:,}", same])
+    head = ["", "exact on integers", "within the bound", "largest error", "outside `np.allclose`", "same bits as"]
+    return _table("lllrrl", head, rows)
+
+
+def _expected(a: Analysis) -> str:
+    rows = []
+    for e in a.expectations:
+        cell, expected = cell_name(e.cell.method, e.cell.n), numbers.flops_interval(e.low, e.high, 2)
+        measured = flops(e.cell.gflops.median) + " †" * e.cell.extrapolated
+        rows.append([cell, measured, expected, e.verdict, text.expectation(e)])
+    return _table("lrrll", ["", "measured", "expected", "", "because"], rows)
+
+
+def _disturbed(a: Analysis) -> str:
+    """Noisy cells and those with too few samples for an interval."""
+    rows = []
+    for c in a.cells:
+        few = ["too few samples for an interval"] if c.gflops.interval == "range" else []
+        if not c.extrapolated and (c.noisy or few):
+            rows.append([cell_name(c.method, c.n), str(len(c.seconds_per_call)), "; ".join([*c.notes, *few])])
+    return _table("lrl", ["", "samples", "what limits it"], rows)
+
+
+def _aa_tests(a: Analysis) -> str:
+    found = [(c, cell_name(c.other, c.n)) for c in a.aa_tests]
+    rows = [[name, significant(c.ratio, 4), interval(c.low, c.high, 4), str(c.pairs)] for c, name in found]
+    return _table("lrrr", ["against itself", "ratio", "95 % interval", "pairs"], rows)
+
+
+# --- the roofline --------------------------------------------------------------------------------------
+
+
+def roofline_page(roofline: Roofline, manifest: Manifest, kernels: Sequence[PlacedKernel]) -> str:
+    """The peak, the bandwidths, and where kernels stand."""
+    samples = next(s for s in roofline.samples if s.name == "peak")
+    own = [s.gflops for s in roofline.peak.sweep if s.lanes == roofline.peak.lanes and s.accumulators == 1]
+    return _render(
+        "roofline.md.j2",
+        r=roofline,
+        m=manifest,
+        peak=roofline.peak.fp32_fma_gflops,
+        peak_samples=len(samples.seconds),
+        sample_seconds=median(s * c for s, c in zip(samples.seconds, samples.calls, strict=True)),
+        one_chain=own[0] if own else None,
+        instructions=roofline.peak.steps_per_cycle * (1 if roofline.peak.fma else 2),
+        highest={c.name: c.gflops.best / roofline.peak.fp32_fma_gflops.best for c in roofline.ceilings},
+        ceilings=_ceilings(roofline),
+        bandwidths=_bandwidths(roofline),
+        found={(b.level, b.pattern): b for b in roofline.bandwidth},
+        kernels=_kernels(kernels),
+        by_name={kernel.name: kernel for kernel in kernels},
+        saturated=SATURATED,
+        n=MATMUL_N,
+    )
+
+
+def _ceilings(roofline: Roofline) -> str:
+    peak, full = roofline.peak.fp32_fma_gflops, "FMA" if roofline.peak.fma else "multiply and add"
+    found = {CEILINGS[c.name]: c.gflops for c in roofline.ceilings} | {f"{full}, full width: the peak": peak}
+    rows = []
+    for name, rate in found.items():
+        usual = f"{significant(rate.median)} ({interval(rate.low, rate.high)})"
+        rows.append([name, significant(rate.best), usual, percent(rate.best / peak.best, 3)])
+    return _table("lrrr", ["in-core ceiling", "GFLOPS, best", "median (95 % interval)", "of the peak"], rows)
+
+
+def _bandwidths(roofline: Roofline) -> str:
+    found = {(b.level, b.pattern): b for b in roofline.bandwidth}
+    patterns = {b.pattern: f"{b.pattern} ({b.loads}:{b.stores})" for b in roofline.bandwidth}
+    rows = []
+    for ridge in roofline.ridge:
+        own = [found.get((ridge.level, p)) for p in patterns]
+        size = next(b.working_set_bytes for b in own if b)
+        cells = (f"{significant(b.gbs.best)} ({significant(b.gbs.median)})" if b else "" for b in own)
+        rows.append([ridge.level, bytes_(size), *cells, significant(ridge.gbs), significant(ridge.flop_per_byte, 2)])
+    loops = [head.replace("copy_streaming", "copy, streaming stores") for head in patterns.values()]
+    head = ["level", "working set", *loops, "limit", "ridge, flop/byte"]
+    return _table("l" + "r" * (len(head) - 1), head, rows)
+
+
+def _kernels(kernels: Sequence[PlacedKernel]) -> str:
+    known = {COPY: lambda n: f"`np.copyto` of {bytes_(n)}", DOT: lambda n: f"`np.dot` of {n:,}"}
+    rows = []
+    for k in kernels:
+        name = known[k.name](k.n) if k.name in known else cell_name(k.name, k.n)
+        rate = f"{significant(k.gbs)} GB/s" if k.gbs is not None else flops(k.gflops)
+        high = f" to {significant(k.intensity_high)}" if k.intensity_high else ""
+        rows.append([name, rate + " †" * k.extrapolated, significant(k.intensity, 2) + high, text.distance(k)])
+    return _table("lrrl", ["kernel", "rate", "intensity, flop/byte", "reaches"], rows)
+
+
+# --- the ladder ----------------------------------------------------------------------------------------
+
+
+def ladder_page(ladder: Ladder, manifest: Manifest) -> str:
+    """The gap between the loop and the BLAS, one change at a time."""
+    n, factors_by_rung = ladder.n, {f.rung: f for f in ladder.factors}
+    rungs = [rung for rung in ladder.rungs if rung.kind == "step"]
+    cells = {cell.rung: cell for cell in ladder.cells if cell.n == n}
+    rates = {(cell.rung, cell.n): flops(cell.gflops.median) for cell in ladder.cells}
+    over_n = [[str(size), *(rates.get((rung.name, size), "-") for rung in rungs)] for size in ladder.sizes]
+    simd = math.prod(f.ratio for f in ladder.factors if f.rung.startswith("SIMD") or f.rung == "FMA")
+    blocking = math.prod(f.ratio for f in ladder.factors if f.rung in ("register tile", "packing and blocks"))
+    rules = [
+        ["no interpreter", "100×", times(factors_by_rung["compiled"].ratio)],
+        ["SIMD", "8×", times(simd)],
+        ["cache blocking", "5 to 10×", f"{times(blocking)} (registers and caches together)"],
+    ]
+    return _render(
+        "ladder.md.j2",
+        r=ladder,
+        m=manifest,
+        factor=_factor,
+        factors=factors_by_rung,
+        rungs=rungs,
+        cells=cells,
+        steps=_steps(rungs, cells, factors_by_rung),
+        parts=[f"{rung.title} over {cells[rung.name].rows}" for rung in rungs if cells[rung.name].rows < n],
+        simd=simd,
+        other_order=_factors(ladder, ladder.other_order),
+        before=next((f for f in ladder.other_order if f.rung == "blocks"), None),
+        after=next((f for f in ladder.other_order if f.rung == "blocks + SIMD" and f.over != "blocks"), None),
+        sides=_factors(ladder, ladder.sides),
+        kernels=_older_kernels(ladder),
+        rules=_table("lrr", ["", "the assignment says", "this machine"], rules),
+        over_n=_table("r" * (len(rungs) + 1), ["N", *(rung.title for rung in rungs)], over_n),
+    )
+
+
+def _factor(f: Factor) -> str:
+    """88.2× (88.0 to 88.4)."""
+    return numbers.times_interval(f.ratio, f.low, f.high) + ", a range" * (f.interval == "range")
+
+
+def _steps(rungs: Sequence[LadderRung], cells: Mapping[str, LadderCell], factors: Mapping[str, Factor]) -> str:
+    rows = []
+    for rung in rungs:
+        cell, rate = cells[rung.name], cells[rung.name].gflops.median
+        took = seconds(2 * cell.n**3 / rate / 1e9) + " †" * (cell.rows < cell.n)
+        factor = _factor(factors[rung.name]) if rung.name in factors else ""
+        part = fraction(cell.peak_fraction.value, 2)
+        rows.append([rung.title, rung.changed, took, flops(rate) + " ‡" * cell.noisy, factor, part])
+    return _table("llrrrr", ["rung", "what changed", "one product", "rate", "factor (95 %)", "of the peak"], rows)
+
+
+def _factors(ladder: Ladder, found: Sequence[Factor]) -> str:
+    rungs = {rung.name: rung for rung in ladder.rungs}
+    rows = [[rungs[f.rung].title, rungs[f.over].title, str(f.n), rungs[f.rung].changed, _factor(f)] for f in found]
+    return _table("llrlr", ["rung", "over", "N", "what it is", "factor (95 %)"], rows)
+
+
+def _older_kernels(ladder: Ladder) -> str:
+    rows = []
+    for k in ladder.kernels:
+        part = median(a / b for a, b in zip(k.gflops, k.own_gflops, strict=True))
+        rows.append([f"`{k.core_type}`", k.kernel, significant(median(k.gflops)), fraction(part, 2)])
+    return _table("llrr", ["core type", "kernel", "GFLOPS", "of its own kernel's rate"], rows)
+
+
+# --- repeated runs -------------------------------------------------------------------------------------
+
+
+def repeat_page(repeat: Repeat) -> str:
+    """What moves and what stays from run to run, and from Python to Python."""
+    head = ["cell", "GFLOPS", "fraction of peak", "GFLOPS, busy", "fraction of peak, busy"]
+    rows = []
+    for s in spreads(repeat.runs):
+        busy = ("-" if shift is None else f"{100 * shift:+.1f} %" for shift in (s.gflops_busy, s.peak_fraction_busy))
+        rows.append([cell_name(s.method, s.n), percent(s.gflops), percent(s.peak_fraction), *busy])
+    return _render(
+        "repeat.md.j2",
+        r=repeat,
+        m=repeat.manifest,
+        summary=text.repeat_summary(repeat),
+        alone=sum(run.beside == "nothing" for run in repeat.runs),
+        busy=any(run.beside != "nothing" for run in repeat.runs),
+        spreads=_table("lrrrr", head, rows),
+        pythons=_pythons(repeat),
+        versions=versions(repeat.runs),
+    )
+
+
+def _pythons(repeat: Repeat) -> str:
+    rows = []
+    for p in pythons(repeat.runs):
+        few = f"{numbers.count(p.ratio.pairs, 'run')}: too few to say"
+        ratio = numbers.times_interval(p.ratio.value, p.ratio.low, p.ratio.high)
+        rows.append([cell_name(p.method, p.n), p.python, ratio, p.verdict if p.ratio.interval == "ci95" else few])
+    head = ["cell", "Python", f"fraction of peak over that of {versions(repeat.runs)[0]}", "verdict"]
+    return _table("llrl", head, rows)

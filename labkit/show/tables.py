@@ -1,0 +1,79 @@
+"""A table, and how Markdown, HTML and a terminal write it.
+
+A cell is plain text, in which `backticks` mark code. All three escape whatever else their language would read in it.
+"""
+
+import html as html_escapes
+import re
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+# A pipe or a file has no width: wide enough for any table.
+UNLIMITED_COLUMNS = 1000
+_CODE = re.compile(r"(`[^`]+`)")
+
+
+@dataclass(frozen=True)
+class Table:
+    """`align` has a letter for each column, l or r; every row has as many cells as the head."""
+
+    title: str
+    align: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def markdown(table: Table) -> str:
+    """The table in GitHub's Markdown, ending with a line end."""
+    lines = [[_in_markdown(cell) for cell in row] for row in (table.head, *table.rows)]
+    lines.insert(1, ["---:" if side == "r" else "---" for side in table.align])
+    title = f"**{_in_markdown(table.title)}**\n\n" if table.title else ""
+    return title + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def html(table: Table) -> str:
+    """The table as an HTML element. Each row's first cell heads it."""
+    caption = f"<caption>{_in_html(table.title)}</caption>" if table.title else ""
+    head = "".join(_html_cells("col", "th", table.align, table.head))
+    rows = "".join(f"<tr>{''.join(_html_cells('row', 'td', table.align, row))}</tr>" for row in table.rows)
+    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def terminal(table: Table, columns: int | None = None) -> str:
+    """The table as lines of text, no wider than so many columns (default: the terminal's)."""
+    if columns is None:
+        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else UNLIMITED_COLUMNS
+    shown = RichTable(title=Text(table.title) if table.title else None, title_justify="left", box=None, pad_edge=False)
+    for side, cell in zip(table.align, table.head, strict=True):
+        shown.add_column(Text(cell.replace("`", "")), justify="right" if side == "r" else "left")
+    for row in table.rows:
+        shown.add_row(*(Text(cell.replace("`", "")) for cell in row))
+    console = Console(width=columns, no_color=True, highlight=False)
+    with console.capture() as captured:
+        console.print(shown)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
+def _in_markdown(cell: str) -> str:
+    """Escaped, code apart: there only the bar that would end the cell."""
+    pieces = _CODE.split(" ".join(cell.split()))
+    return "".join(
+        p.replace("|", r"\|") if _CODE.fullmatch(p) else re.sub(r"([\\`*\[<&|])", r"\\\1", p) for p in pieces
+    )
+
+
+def _in_html(cell: str) -> str:
+    return _CODE.sub(lambda m: f"<code>{m[0].strip('`')}</code>", html_escapes.escape(cell))
+
+
+def _html_cells(scope: str, other: str, align: str, cells: Sequence[str]) -> Iterator[str]:
+    for i, (side, cell) in enumerate(zip(align, cells, strict=True)):
+        tag = "th" if i == 0 else other
+        heads = f' scope="{scope}"' if tag == "th" else ""
+        yield f'<{tag}{heads} class="{side}">{_in_html(cell)}</{tag}>'

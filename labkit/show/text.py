@@ -1,0 +1,274 @@
+"""Sentences that more than one place says: a terminal, a page, a report. Functions of records alone.
+
+A sentence is Markdown with `code` and **bold** and nothing else; `plain` takes both away for a terminal.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from labkit.records.derive import PYTHON_METHODS, Analysis, Expectation
+from labkit.records.model import Comparison, Estimate, Harness, Ladder, Manifest, Rate, Repeat, Results, Roofline
+from labkit.records.spread import FRACTION_BUSY_LIMIT, FRACTION_LIMIT, spreads
+from labkit.roofline.kernels import PEAK, PlacedKernel
+from labkit.show.numbers import (
+    count,
+    duration,
+    flops,
+    flops_interval,
+    fraction,
+    interval,
+    listed,
+    percent,
+    seconds,
+    significant,
+    times,
+    times_interval,
+)
+
+# The time that the roofline took is told apart from this on, s.
+TELLING_ROOF_SECONDS = 2.0
+EXPECTATIONS = {
+    "vectorised": "over 100 MFLOPS: NumPy works on whole rows in the inner loop",
+    "no BLAS": "under 10 GFLOPS: no real BLAS, or a throttled clock; "
+    "see `np.show_config()`, `OPENBLAS_CORETYPE` and the clock governor",
+    "inside": "as expected",
+    "interpreted above": "a faster interpreter or core than the assignment assumes",
+    "interpreted below": "a slower or busy core: the interpreter alone decides this rate",
+    "einsum above": "a wider or faster core than the assignment assumes",
+    "einsum below": "NumPy's own loop, without BLAS: the assignment assumes that einsum calls BLAS",
+    "matmul above": "wider SIMD or a faster clock than the assignment assumes",
+    "matmul below": "narrower SIMD, a slower clock or a busy core, but still a real BLAS",
+}
+
+
+def method_name(method: str) -> str:
+    """The method as people call it, as code."""
+    return "`np.matmul`" if method == "matmul" else f"`{method}`"
+
+
+def cell_name(method: str, n: int) -> str:
+    """`naive` at N = 64."""
+    return f"{method_name(method)} at N = {n}"
+
+
+def plain(sentence: str) -> str:
+    """The sentence without its marks, for a terminal."""
+    return sentence.replace("`", "").replace("**", "")
+
+
+def rate_interval(rate: Rate) -> str:
+    """The interval of a rate, in one unit: 3.60 to 3.80 MFLOPS."""
+    return flops_interval(rate.low, rate.high)
+
+
+def estimate(e: Estimate) -> str:
+    """A fraction with its interval: `86.1 % (85.9 to 86.2)`, or `1/25,000` of a very small one."""
+    told = fraction(e.value)
+    return f"{told} ({interval(100 * e.low, 100 * e.high)})" if told.endswith("%") else told
+
+
+def distance(kernel: PlacedKernel) -> str:
+    """How much of its limit a kernel reaches: `58 % of L3`, `1/51,000 of the peak`."""
+    return f"{fraction(kernel.fraction, 2)} of {'the peak' if kernel.limit == PEAK else kernel.limit}"
+
+
+# --- the four answers of the assignment, E1 to E4 ------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A sentence that can be quoted alone; it begins with the number, unless the run lacks a method or is disturbed."""
+
+    question: str
+    says: str
+    state: Literal["given", "withheld", "missing"] = "given"
+
+
+def answers(results: Results, analysis: Analysis) -> list[Answer]:
+    """All four, in order."""
+    return [_speedup(analysis), _interpreter(results, analysis), _fraction(results, analysis), _blocked(analysis)]
+
+
+def _speedup(analysis: Analysis) -> Answer:
+    question, s = "How much faster is `np.matmul`?", analysis.speedup
+    if s is None:
+        return Answer(question, "This run does not have both `naive` and `np.matmul`.", "missing")
+    if s.withheld:
+        return Answer(question, f"Withheld: {s.withheld}. Run it again with less beside it.", "withheld")
+    says = (
+        f"**{times(s.factor)} as fast as the loop in Python**: `np.matmul` at N = {s.n}, "
+        f"{seconds(s.matmul_seconds)} instead of {seconds(s.naive_seconds)}{', extrapolated' * s.extrapolated}."
+    )
+    return Answer(question, says)
+
+
+def factors(results: Results, analysis: Analysis) -> tuple[float, float] | None:
+    """How many times as fast einsum is as naive, and np.matmul as einsum, at the largest size, if it has all three."""
+    cells = [analysis.cell(method, max(results.protocol.sizes)) for method in ("naive", "einsum", "matmul")]
+    rates = [cell.gflops.median for cell in cells if cell]
+    return (rates[1] / rates[0], rates[2] / rates[1]) if len(rates) == 3 else None
+
+
+def _interpreter(results: Results, analysis: Analysis) -> Answer:
+    question, n = "What of it is the interpreter, and what is BLAS?", max(results.protocol.sizes)
+    found = factors(results, analysis)
+    if not found:
+        return Answer(question, "This run does not have all of `naive`, `einsum` and `np.matmul`.", "missing")
+    if analysis.speedup and analysis.speedup.withheld:
+        return Answer(question, "Withheld, for the same reason.", "withheld")
+    compiled, blas = found
+    rest = f"{times(blas)} is BLAS" if blas > 1 else "BLAS adds nothing"
+    return Answer(question, f"**{times(compiled)} is the interpreter and {rest}**, at N = {n}.")
+
+
+def _fraction(results: Results, analysis: Analysis) -> Answer:
+    question, n = "Where does `np.matmul` stand under the roofline?", max(results.protocol.sizes)
+    cell = analysis.cell("matmul", n)
+    if cell is None:
+        return Answer(question, "This run does not have `np.matmul`.", "missing")
+    if cell.invalid:
+        return Answer(question, f"Withheld: `np.matmul` at N = {n} cannot be true, as {cell.invalid[0]}.", "withheld")
+    part, rate = fraction(cell.peak_fraction.value), flops(cell.gflops.median)
+    return Answer(question, f"**{part} of this core's FMA peak**, by `np.matmul` at N = {n}: {rate}.")
+
+
+def most_telling(analysis: Analysis) -> Comparison | None:
+    """Blocked over naive at the largest size with pairs enough for an interval; failing that, at the largest at all."""
+    pairs = [c for c in analysis.comparisons if c.method == "blocked"]
+    return max(pairs, key=lambda c: (c.interval == "ci95", c.n), default=None)
+
+
+def _blocked(analysis: Analysis) -> Answer:
+    question, best = "Does `blocked` beat `naive` in Python?", most_telling(analysis)
+    if not best:
+        return Answer(question, "This run has no pairs of the two.", "missing")
+    word = {"faster": "Yes, it is faster", "slower": "No, it is slower"}.get(best.verdict, "No difference is resolved")
+    return Answer(question, f"**{times(best.ratio)}** is the speed of `blocked` over `naive` at N = {best.n}. {word}.")
+
+
+# --- the benchmark -------------------------------------------------------------------------------------
+
+
+def notes(results: Results, analysis: Analysis) -> list[tuple[str, str]]:
+    """What limits this result, the worst first: a few words to set in bold, and a sentence."""
+    found = [
+        ("Invalid", f"{cell_name(c.method, c.n)} cannot be true: {'; '.join(c.invalid)}.") for c in analysis.invalid
+    ]
+    if results.status == "partial":
+        quick = results.protocol.quick
+        says = "`make bench` measures them." if quick else "The same command resumes."
+        if any(cell.extrapolated for cell in analysis.cells):
+            says = f"cells not measured yet are extrapolated and marked. {says}"
+        found.append(("This is a quick pass" if quick else "This is an unfinished run", says))
+    if analysis.noise.noisy:
+        found.append(("This run is noisy", f"the reference kernel shows it, as {'; '.join(analysis.noise.because)}."))
+    return found
+
+
+def headline(results: Results, analysis: Analysis) -> list[str]:
+    """The end of a run: the four answers, a line each, then whether rates are as expected, then what limits them."""
+    found = enumerate(answers(results, analysis), 1)
+    lines = [f"{number}. {answer.says}" for number, answer in found if answer.state != "missing"]
+    if analysis.expectations:
+        lines.append(_expected(analysis))
+    return [plain(line) for line in (*lines, *(f"{head}: {says}" for head, says in notes(results, analysis)))]
+
+
+def _expected(analysis: Analysis) -> str:
+    """Which rates are outside the ranges of the assignment: the alarms, or the last of them."""
+    outside = [e for e in analysis.expectations if e.verdict != "inside"]
+    many = len(analysis.expectations)
+    if not outside:
+        return f"All {many} rates are in the ranges that the assignment expects."
+    said = [f"{len(outside)} of {many} rates are outside the ranges that the assignment expects."]
+    alarms = {e.alarm: e for e in outside if e.alarm}.values()  # the last of each kind: at the largest size
+    for e in alarms or outside[-1:]:
+        beyond = "" if e.alarm else f", {e.verdict} {flops_interval(e.low, e.high, 2)}"
+        said.append(f"{cell_name(e.cell.method, e.cell.n)}{beyond}: {expectation(e)}.")
+    return " ".join(said)
+
+
+def expectation(e: Expectation) -> str:
+    """Why a rate is inside, above or below what the assignment expects."""
+    kind = "interpreted" if e.cell.method in PYTHON_METHODS else e.cell.method
+    return EXPECTATIONS[e.alarm or ("inside" if e.verdict == "inside" else f"{kind} {e.verdict}")]
+
+
+def harness(h: Harness) -> str:
+    """What a run took, and how much of it beyond the calls it had to make."""
+    roof = f", {duration(h.roof_seconds)} of it for the roofline" if h.roof_seconds > TELLING_ROOF_SECONDS else ""
+    sessions = f" in {h.sessions} sessions" if h.sessions > 1 else ""
+    return f"The run took {duration(h.wall_seconds)}{sessions}; {percent(h.share)} was overhead{roof}."
+
+
+# --- the roofline, the ladder, repeated runs -----------------------------------------------------------
+
+
+def roofline_summary(roofline: Roofline) -> list[str]:
+    """The roofline in two lines, and what limits it."""
+    peak, dram = roofline.peak, next(ridge for ridge in roofline.ridge if ridge.level == "DRAM")
+    clock = roofline.clock.under_load_ghz or roofline.clock.ghz
+    return [
+        f"Peak of one core: {flops(peak.fp32_fma_gflops.best)} in fp32 ({peak.instruction_set}, "
+        f"{significant(peak.flops_per_cycle)} flops per cycle at {significant(clock.best)} GHz).",
+        f"DRAM: {significant(dram.gbs)} GB/s; the ridge is at {significant(dram.flop_per_byte, 2)} flop/byte.",
+        *(f"Wrong: {fault}." for fault in roofline.faults),
+        *(f"Note: {note}." for note in roofline.notes),
+    ]
+
+
+def ladder_summary(ladder: Ladder) -> list[str]:
+    """Each step's factor, their product and the whole."""
+    titles = {rung.name: rung.title for rung in ladder.rungs}
+    width = max(len(titles[f.rung]) for f in ladder.factors)
+    return [
+        *(f"{titles[f.rung]:<{width}}  {times_interval(f.ratio, f.low, f.high)}" for f in ladder.factors),
+        f"The factors' product is {times(ladder.product)}. Measured directly, np.matmul is {times(ladder.whole.ratio)} "
+        f"as fast as naive at N = {ladder.n}.",
+    ]
+
+
+def repeat_summary(repeat: Repeat) -> list[str]:
+    """Whether runs of the same command repeat, in a line or two."""
+    found = spreads(repeat.runs)
+    if not found:
+        return ["There are too few runs to compare."]
+    alone, most = sum(run.beside == "nothing" for run in repeat.runs), max(s.peak_fraction for s in found)
+    lines = [
+        f"Fractions of peak {'repeat' if most <= FRACTION_LIMIT else 'do not repeat as they should'}: "
+        f"over {count(alone, 'run')} they differ by up to {percent(most)} "
+        f"(wanted: {percent(FRACTION_LIMIT, 1)} at most), GFLOPS by up to {percent(max(s.gflops for s in found))}."
+    ]
+    shifts = [abs(s.peak_fraction_busy) for s in found if s.peak_fraction_busy is not None]
+    if shifts:
+        end, noisy = "", any(run.noisy for run in repeat.runs if run.beside != "nothing")
+        if noisy:
+            end = "; that run is marked noisy"
+        elif max(shifts) > FRACTION_BUSY_LIMIT:
+            end = "; that run does not notice, so a smaller difference between two runs means nothing"
+        lines.append(
+            f"Beside a busy process fractions of peak shift by up to {percent(max(shifts))} "
+            f"(wanted: {percent(FRACTION_BUSY_LIMIT, 1)} at most){end}."
+        )
+    return lines
+
+
+# --- where a record comes from -------------------------------------------------------------------------
+
+
+def machine(manifest: Manifest, *packages: str) -> str:
+    """The machine and the software, these packages too; the clock governor and the power supply."""
+    hardware, blas, versions = manifest.hardware, manifest.blas, manifest.versions
+    virtual = ", a virtual machine" if hardware.virtualized else ""
+    threads = count(blas.threads, "thread") if blas.threads is not None else "an unknown number of threads"
+    library = " ".join(filter(None, (blas.library, blas.version)))
+    software = [f"Python {versions['python']}", f"NumPy {versions['numpy']}"]
+    software += [f"{name} {versions[name]}" for name in packages if name in versions]
+    governor, power = (
+        value or "unknown, " + hardware.reasons.get(key, "no reason given")
+        for key, value in (("governor", hardware.governor), ("power", hardware.power))
+    )
+    return (
+        f"{hardware.cpu or 'CPU not named by the system'}{virtual}. {listed(software)}; {library} (kernel "
+        f"{blas.kernel or 'unknown'}), {threads}. Clock governor: {governor}. Power: {power}."
+    )

@@ -1,0 +1,228 @@
+"""What is wrong with a NumPy and what is not, from facts that are made up or recorded."""
+
+from dataclasses import replace
+
+import pytest
+import recorded
+from facts_made_up import AVX2, AVX512, FAST, SOUND, STRAY, openblas
+
+from labkit.doctor import checks, facts, preflight_warnings
+from labkit.doctor.facts import Fix, Measured
+from labkit.doctor.measure import steal_between
+from labkit.machine.blas import Blas
+from labkit.machine.system import cpu_ticks
+
+
+def result(check, of=SOUND, measured=FAST):
+    return next(result for result in checks.results(of, measured) if result.check == check)
+
+
+def kernel(of, other=None, *factors):
+    """The check of the kernel, with a measured fix if there are factors."""
+    return checks.kernel(of, Measured(fix=Fix(checks.fix_for(of)[0], other, list(factors)) if factors else None))
+
+
+def findings(of=SOUND, measured=FAST):
+    return checks.findings(checks.results(of, measured))
+
+
+def test_a_sound_numpy_on_a_quiet_machine_has_no_finding_and_eleven_checks():
+    found = checks.results(SOUND, FAST)
+    assert {result.state for result in found} == {"fine"}
+    assert len({result.check for result in found}) == len(found) == 11
+    assert checks.preflight(SOUND) == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "name", "below"),
+    [
+        (AVX512, "SkylakeX", False), (AVX512, "Cooperlake", False), (AVX512, "SAPPHIRERAPIDS", False),
+        (AVX512, "Haswell", True), (AVX512, "Zen", True), (AVX512, "Katmai", True),
+        (AVX512 - {"avx512vl"}, "Haswell", False), (AVX512 - {"avx512bw"}, "Zen", False),
+        (AVX2, "Haswell", False), (AVX2, "Zen", False), (AVX2, "Sandybridge", True), (AVX2, "Nehalem", True),
+        (AVX2 - {"avx2"}, "Piledriver", False), (AVX2 - {"fma"}, "Sandybridge", False),
+        (AVX2 - {"avx2"}, "Core2", True),
+        (frozenset({"sse2"}), "Prescott", False),
+        (frozenset(), "neoversen1", False), (frozenset(), "Haswell", False), (AVX512, "Zen9", False),
+    ],
+)  # fmt: skip
+def test_a_kernel_is_below_the_cpu_by_the_cpu_s_flags_and_nothing_is_guessed_of_one_not_known(flags, name, below):
+    seen = replace(SOUND, blas=openblas(name), flags=flags)
+    assert kernel(seen).state == ("warning" if below else "fine")
+    assert (checks.fix_for(seen) is not None) == below
+
+
+UNSET, EXPORT = "unset OPENBLAS_CORETYPE", "export OPENBLAS_CORETYPE=SkylakeX"
+LOWER = replace(SOUND, blas=openblas("Haswell"))
+ASKED = replace(LOWER, environment={"OPENBLAS_CORETYPE": "Haswell"})
+SAME = replace(SOUND, environment={"OPENBLAS_CORETYPE": "Cooperlake"})
+
+
+@pytest.mark.parametrize(
+    ("of", "other", "factors", "state", "mend", "word"),
+    [
+        # A stray core type is named with the command that fixes it, and with what it costs, if only nothing.
+        (STRAY, "SkylakeX", (2.4, 2.6, 2.5), "error", UNSET, "2.50 in np.matmul (median of 3 pairs of processes, 2.40"),
+        (STRAY, "SkylakeX", (2.5, 9.0, 2.4), "error", UNSET, "a factor of 2.50"),
+        (STRAY, "SkylakeX", (2.5,), "error", UNSET, "one pair"),
+        (STRAY, "SkylakeX", (1.0, 9.0, 1.01), "warning", UNSET, "nothing measurable"),
+        (ASKED, "SkylakeX", (0.9, 0.9, 0.9), "warning", UNSET, "none, it gains"),
+        # One that changes nothing or asks for the higher kernel is no finding.
+        (SAME, "SkylakeX", (1.2, 1.2, 1.2), "fine", "", "changes nothing"),
+        (SAME, "Haswell", (0.7, 0.7, 0.7), "fine", "", "asked for"),
+        (SAME, "Haswell", (1.0, 1.0, 1.0), "fine", "", "asked for"),
+        (SAME, "SapphireRapids", (1.0, 1.0, 1.0), "warning", UNSET, "nothing"),
+        (SAME, "Haswell", (1.3, 1.3, 1.3), "error", UNSET, "1.30"),
+        # A library that does not know the CPU is fixed by naming the core if that is faster, or by another build.
+        (LOWER, "SkylakeX", (1.6, 1.7, 1.5), "error", EXPORT, "does not know this CPU"),
+        (LOWER, "SkylakeX", (0.9, 0.91, 0.9), "fine", "", "not faster"),
+        (LOWER, "SkylakeX", (1.0, 9.0, 1.01), "fine", "", "not faster"),
+        (LOWER, "Haswell", (1.0, 1.0, 1.0), "warning", checks.UPGRADE, "without dynamic kernels"),
+    ],
+)
+def test_a_kernel_is_judged_by_its_class_what_asked_for_it_and_the_measured_factor(
+    of, other, factors, state, mend, word
+):
+    found = kernel(of, other, *factors)
+    assert (found.state, found.mend) == (state, mend)
+    assert word in f"{found.seen} {found.cost}"
+
+
+def test_a_stray_core_type_is_named_with_both_kernels():
+    for word in ("OPENBLAS_CORETYPE=Prescott", "Katmai (SSE)", "SkylakeX (AVX-512)"):
+        assert word in kernel(STRAY, "SkylakeX", 2.5).seen
+
+
+@pytest.mark.parametrize("blas", [Blas("mkl", "2024.2", None, 2), Blas("none", None, None, None), openblas(None)])
+def test_a_library_that_names_no_kernel_is_not_suspected(blas):
+    assert kernel(replace(STRAY, blas=blas)).state == "unknown"
+
+
+def test_less_than_half_of_the_peak_is_a_finding_with_the_factor_and_the_kernel_s_fix_if_that_is_slow():
+    slow = replace(FAST, gflops=50.0)
+    assert result("speed", measured=slow).state == "error"
+    assert "2.4" in result("speed", measured=slow).cost
+    assert result("speed", STRAY, slow).mend == UNSET
+    assert result("speed", measured=slow).mend == checks.UPGRADE
+    assert result("speed", measured=replace(FAST, gflops=61.0)).state == "fine"
+    assert result("speed", measured=replace(FAST, gflops=6.0, peak_gflops=8.0)).state == "fine"  # a small core
+
+
+def test_without_a_peak_ten_gflops_tell_a_blas_from_a_loop():
+    unknown = replace(FAST, peak_gflops=None, clock_ghz=None, why_no_peak="run `make doctor`")
+    assert result("speed", measured=unknown).state == result("clock", measured=unknown).state == "unknown"
+    assert "run `make doctor`" in result("speed", measured=unknown).seen
+    assert result("speed", measured=replace(unknown, gflops=9.0)).state == "warning"
+
+
+def test_no_blas_and_the_reference_blas_are_errors_but_a_plain_name_with_speed_behind_it_is_not():
+    slow = replace(FAST, gflops=2.0)
+    for library in ("none", "blas", "netlib"):
+        found = findings(replace(SOUND, blas=Blas(library, None, None, None)), slow)
+        assert [finding.check for finding in found] == ["library", "speed"]
+        assert all("pip install" in finding.mend for finding in found)
+    assert result("library", replace(SOUND, blas=Blas("blas", None, None, None))).state == "fine"
+    assert result("library", replace(SOUND, blas=Blas("unknown", None, None, None))).state == "unknown"
+
+
+def threads(asked, effective=2, cpus=2, quota=None, library="openblas"):
+    blas = Blas(library, None, None, effective)
+    return checks.threads(replace(SOUND, blas=blas, environment=asked, cpus=cpus, quota=quota), FAST)
+
+
+@pytest.mark.parametrize(
+    ("effective", "cpus", "quota", "room"),
+    [(2, 2, None, None), (4, 2, None, 2), (2, 4, 1.0, 1), (2, 4, 1.5, None), (3, 4, 1.5, 2), (2, 1, 3.0, 1)],
+)
+def test_more_threads_than_cpus_or_than_the_quota_s_whole_cores_is_an_error(effective, cpus, quota, room):
+    found = threads({}, effective, cpus, quota)
+    assert (found.state, found.mend) == (("error", f"export OPENBLAS_NUM_THREADS={room}") if room else ("fine", ""))
+
+
+def test_the_fix_sets_the_variable_that_the_library_obeys():
+    assert threads({"OMP_NUM_THREADS": "4"}, 4).mend == "export OMP_NUM_THREADS=2"
+    both = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "4"}
+    assert threads(both, 4).mend == "export OPENBLAS_NUM_THREADS=2"
+    assert threads({}, 4, library="mkl").mend == "export MKL_NUM_THREADS=2"
+
+
+def test_asking_for_more_than_there_is_room_for_or_getting_more_than_asked_for_is_a_warning():
+    found = threads({"OMP_NUM_THREADS": "64", "MKL_NUM_THREADS": "2"})
+    assert (found.state, found.mend) == ("warning", "export OMP_NUM_THREADS=2")
+    assert "OMP_NUM_THREADS=64" in found.seen
+    assert threads({"OPENBLAS_NUM_THREADS": "1"}).state == "warning"
+    assert threads({"OMP_NUM_THREADS": "1"}, 1).state == threads({"OMP_NUM_THREADS": "2"}, 1).state == "fine"
+    assert threads({}, None, library="accelerate").state == "unknown"
+
+
+@pytest.mark.parametrize("said", ["", "0", "-3", "many", "2,4", " 2 "])
+def test_what_is_no_number_asks_for_nothing_and_nested_levels_count_by_the_outermost(said):
+    assert threads({"OMP_NUM_THREADS": said}).state == "fine"
+
+
+# --- the machine ------------------------------------------------------------------------------------
+
+FAULTS = [
+    ("governor", {"governor": ("powersave", None)}, {}),
+    ("power", {"power": ("battery", None)}, {}),
+    ("clock", {}, {"clock_ghz": 2.46}),
+    ("steal", {}, {"steal": 0.2}),
+    ("load", {"load": 2.5}, {}),
+    ("quota", {"quota": 0.5}, {}),
+    ("", {}, {"clock_ghz": 2.48}),  # within 5 % of the nominal clock
+    ("features", {"environment": {"NPY_DISABLE_CPU_FEATURES": "AVX2"}}, {}),
+]
+
+
+@pytest.mark.parametrize(("check", "of", "measured"), FAULTS)
+def test_each_fault_of_the_machine_is_one_warning_with_a_fix(check, of, measured):
+    # With half of one core two threads are too many as well.
+    found = [f for f in findings(replace(SOUND, **of), replace(FAST, **measured)) if f.check != "threads"]
+    assert [(finding.check, finding.state) for finding in found] == ([(check, "warning")] if check else [])
+    assert all(finding.mend for finding in found)
+
+
+@pytest.mark.parametrize(
+    ("check", "of", "measured"),
+    [
+        ("governor", {"governor": (None, "no cpufreq")}, {}),
+        ("power", {"power": (None, "no battery")}, {}),
+        ("clock", {"nominal_ghz": (None, "nobody tells")}, {}),
+        ("steal", {}, {"steal": None}),
+        ("load", {"load": None}, {}),
+    ],
+)
+def test_what_a_machine_does_not_tell_is_unknown_with_the_reason_and_no_finding(check, of, measured):
+    of, measured = replace(SOUND, **of), replace(FAST, **measured)
+    assert findings(of, measured) == []
+    assert result(check, of, measured).state == "unknown"
+    assert result(check, of, measured).seen
+
+
+def test_before_a_run_a_stray_core_type_and_a_small_quota_are_found_without_timing(monkeypatch):
+    (found,) = checks.preflight(STRAY)
+    assert (found.check, found.state, found.cost, found.mend) == ("kernel", "warning", None, UNSET)
+    (found,) = checks.preflight(replace(SOUND, quota=0.5))
+    assert (found.check, "0.5 of one core" in found.seen) == ("quota", True)
+    assert checks.preflight(replace(SOUND, quota=1.0)) == []
+    monkeypatch.setattr("labkit.doctor.look", lambda blas: replace(STRAY, blas=blas))
+    (line,) = preflight_warnings(openblas("Katmai"))
+    assert line.endswith(f"could use SkylakeX (AVX-512); {UNSET}")
+
+
+@pytest.mark.parametrize("name", [name for name in recorded.NAMES if name != "apple-m2"])
+def test_a_recorded_machine_is_read_and_only_its_governor_can_be_a_finding(tmp_path, name):
+    root = recorded.grow(tmp_path, recorded.files(name))
+    seen = facts.look(openblas(None), {"OPENBLAS_CORETYPE": "Nehalem", "HOME": "there"}, root)
+    assert seen.environment == {"OPENBLAS_CORETYPE": "Nehalem"}
+    found = checks.preflight(seen)
+    assert {finding.check for finding in found} <= {"governor"}
+    assert bool(found) == (seen.governor[0] not in (None, "performance"))
+
+
+def test_steal_is_a_fraction_of_the_time_wanted_and_idle_time_is_not_wanted():
+    lines = ("cpu  100 0 100 5000 50 0 0 0 0 0", "cpu  160 0 120 9000 90 0 0 20 0 0")
+    before, after = (cpu_ticks(line + "\ncpu0 1 2 3\n") for line in lines)
+    assert steal_between(before, after) == pytest.approx(0.2)
+    assert steal_between(before, before) is steal_between(None, before) is None
+    assert cpu_ticks("cpu  1 2 x 4 5 6 7 8") is None

@@ -1,0 +1,29 @@
+"""A clock that stands still but for the workloads called under it."""
+
+from labkit.measure.sampling import Workload
+
+
+class FakeClock:
+    def __init__(self, resolution=1e-9):
+        self.resolution = resolution
+        self.now, self.used, self.stolen = 100.0, 0.0, 0.0
+
+    def wall(self):
+        return self.now
+
+    def cpu(self):
+        return self.used
+
+    def steal(self):
+        return self.stolen
+
+    def workload(self, *seconds, busy=1.0, name="fake", n=1, **more):
+        """A workload whose calls last as listed, the last figure from there on."""
+        lasts = list(seconds)
+
+        def call():
+            step = lasts.pop(0) if len(lasts) > 1 else lasts[0]
+            self.now += step
+            self.used += busy * step
+
+        return Workload(name, n, call, **more)

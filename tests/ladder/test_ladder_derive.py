@@ -1,0 +1,90 @@
+"""Factors between neighbours, their product, the other order, and rates counted by the rows of a call."""
+
+import made_up
+import pytest
+
+from labkit.ladder.derive import derive
+from labkit.records import io
+from labkit.records.model import Ladder
+
+RATES = {name: gflops for name, (gflops, _) in made_up.RUNGS.items()}
+STEPS = [name for name, (_, kind) in made_up.RUNGS.items() if kind == "step"]
+
+
+@pytest.fixture(scope="module")
+def ladder():
+    return made_up.ladder()
+
+
+def test_each_step_is_held_against_the_one_below_it_in_pairs_at_the_largest_size(ladder):
+    assert [(f.rung, f.over) for f in ladder.factors] == list(zip(STEPS[1:], STEPS[:-1], strict=True))
+    for f in ladder.factors:
+        assert f.ratio == pytest.approx(RATES[f.rung] / RATES[f.over])
+        assert (f.n, f.pairs, f.interval) == (1024, made_up.SAMPLES, "ci95")
+        assert f.low <= f.ratio <= f.high
+
+
+def test_the_product_of_the_factors_is_the_whole_taken_in_pairs_of_its_own(ladder):
+    assert (ladder.whole.rung, ladder.whole.over) == ("matmul", "naive")
+    assert ladder.product == pytest.approx(ladder.whole.ratio) == pytest.approx(80 / 0.004)
+    m = made_up.ladder_measurement()
+    naive = next(s for s in m.samples if (s.name, s.n) == ("naive", 1024))
+    naive.rounds = [r + 6 for r in naive.rounds]  # half of its pairs are gone
+    assert derive(m).whole.pairs == 6
+
+
+def test_a_rate_is_counted_by_the_rows_that_a_call_computes():
+    m = made_up.ladder_measurement()
+    naive = next(s for s in m.samples if (s.name, s.n) == ("naive", 1024))
+    naive.flops //= 1024
+    naive.seconds = [s / 1024 for s in naive.seconds]
+    cell = derive(m).cell("naive", 1024)
+    assert cell.rows == 1
+    assert cell.gflops.median == pytest.approx(0.004, rel=1e-3)
+    assert made_up.ladder().cell("matmul", 1024).rows == 1024
+
+
+def test_the_other_order_has_blocks_before_simd_held_against_the_last_step_without_simd(ladder):
+    found = {(f.rung, f.over): f.ratio for f in ladder.other_order}
+    assert found == {
+        ("blocks", "unrolled"): pytest.approx(5 / 4),
+        ("blocks + SIMD", "blocks"): pytest.approx(28 / 5),
+        ("blocks + SIMD", "FMA"): pytest.approx(28 / 26),
+        ("FMA", "unrolled"): pytest.approx(26 / 4),
+    }
+    without_fma = made_up.ladder_measurement()
+    without_fma.rungs = [r for r in without_fma.rungs if r.name != "FMA"]
+    assert ("SIMD 256", "unrolled") in {(f.rung, f.over) for f in derive(without_fma).other_order}
+
+
+def test_side_rungs_are_held_against_what_people_compare_them_with_where_both_were_timed(ladder):
+    found = {(f.rung, f.over): (f.ratio, f.n) for f in ladder.sides}
+    assert found["lists", "naive"] == (pytest.approx(4.5), 1024)
+    assert found["blocked", "naive"] == (pytest.approx(0.975), 128)
+    assert found["blocked compiled", "compiled"][0] == pytest.approx(1.125)
+    assert ("blocked", "naive") not in {(f.rung, f.over) for f in derive(made_up.ladder_measurement((64,))).sides}
+
+
+def test_the_fraction_of_peak_goes_through_the_reference_kernel_of_the_same_rounds(ladder):
+    assert ladder.cell("matmul", 1024).peak_fraction.value == pytest.approx(80 / made_up.PEAK, rel=1e-3)
+    slowed = made_up.ladder_measurement()
+    for s in slowed.samples:  # the whole machine at half of its speed
+        s.seconds = [2 * x for x in s.seconds]
+        s.cpu_seconds = [2 * x for x in s.cpu_seconds]
+    assert derive(slowed).cell("matmul", 1024).peak_fraction.value == pytest.approx(80 / made_up.PEAK, rel=1e-3)
+
+
+def test_a_cell_that_was_disturbed_or_whose_interval_is_wide_is_noisy():
+    assert not any(cell.noisy for cell in made_up.ladder().cells)
+    m = made_up.ladder_measurement()
+    by_key = {(s.name, s.n): s for s in m.samples}
+    by_key["einsum", 64].cpu_seconds = [0.5 * s for s in by_key["einsum", 64].cpu_seconds]
+    matmul = by_key["matmul", 64]
+    matmul.seconds = matmul.cpu_seconds = [s * (1 + r % 2) for r, s in enumerate(matmul.seconds)]
+    assert {c.rung for c in derive(m).cells if c.noisy} == {"einsum", "matmul"}
+
+
+def test_deriving_a_record_again_changes_nothing_also_after_it_was_written(ladder):
+    read = io.decode(io.encode(ladder), Ladder, "results.json")
+    assert read == ladder
+    assert derive(read) == ladder

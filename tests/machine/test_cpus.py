@@ -1,0 +1,98 @@
+"""The CPUs that a process may run on, which of them are fastest, and what they are called."""
+
+import os
+
+import pytest
+from recorded import CPUS
+
+from labkit.machine import cpus, system
+
+HYBRIDS = [  # the fast CPUs, the slow ones
+    ("i7-1370p", {*range(12)}, {*range(12, 20)}),
+    ("dgx-spark-gb10", {*range(5, 10), *range(15, 20)}, {*range(5), *range(10, 15)}),
+]
+
+
+def capacities(*values):
+    return {f"{CPUS}/cpu{cpu}/cpu_capacity": f"{value}\n" for cpu, value in enumerate(values)}
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed", "kinds"),
+    [
+        *((name, {0, 1}, [{0, 1}]) for name in ("i5-8250u", "epyc-7r32-guest", "graviton2", "raspberry-pi-5")),
+        *((name, fast | slow, [fast, slow]) for name, fast, slow in HYBRIDS),
+        *((name, {max(fast), *slow}, [{max(fast)}, slow]) for name, fast, slow in HYBRIDS),
+        *((name, slow, [slow]) for name, _, slow in HYBRIDS),
+    ],
+)
+def test_fast_cores_are_told_from_slow_ones_among_those_allowed(tree, name, allowed, kinds):
+    root = tree(name)
+    assert cpus.kinds_of_cpu(root, allowed) == kinds
+    assert (cpus.several_kinds(root, allowed) is None) == (len(kinds) == 1)
+
+
+def test_the_kinds_are_listed_with_the_fast_ones_first(tree):
+    kinds = cpus.several_kinds(tree("i7-1370p"), {0, 3, 4, 7, 13})
+    assert kinds == "CPUs of 2 kinds, the fastest first: 0,3-4,7 and 13"
+    kinds = cpus.several_kinds(tree("apple-m2"))
+    assert kinds == "CPUs of 2 kinds, and macOS moves threads among them as it likes"
+
+
+def test_three_kinds_are_three_and_cores_that_boost_a_little_higher_are_not_a_kind_of_their_own(tree):
+    root = tree(capacities(280, 280, 280, 855, 855, 855, 855, 1024))
+    assert cpus.kinds_of_cpu(root) == [{7}, {3, 4, 5, 6}, {0, 1, 2}]
+    assert cpus.kinds_of_cpu(tree(capacities(997, 1017, 1024, 1017)), set(range(4))) == [{0, 1, 2, 3}]
+
+
+@pytest.mark.parametrize("garbled", ["", "none", "7-3", "0-99999999999", "-1"])
+def test_a_garbled_capacity_is_not_taken_for_the_fastest_nor_a_garbled_list_for_a_kind(tree, garbled):
+    assert cpus.first_cpu(tree(capacities(garbled, 1024)), {0, 1}) == 1
+    root = tree({"sys/devices/cpu_core/cpus": garbled, **capacities(1, 1)})
+    assert cpus.kinds_of_cpu(root, {0, 1}) == [{0, 1}]
+
+
+def test_the_cpus_allowed_are_those_of_the_affinity_and_of_a_recorded_machine_its_own(monkeypatch, tree):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {5, 7}, raising=False)
+    assert cpus.allowed_cpus() == {5, 7}
+    assert cpus.allowed_cpus(tree("dgx-spark-gb10")) == set(range(20))
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert cpus.allowed_cpus() == set(range(os.cpu_count()))
+
+
+def test_facts_and_flags_are_of_the_cpu_asked_for_or_of_the_first(tree):
+    root = tree("dgx-spark-gb10")
+    assert [cpus.cpu_facts(root, cpu)["CPU part"] for cpu in (0, 5, 19)] == ["0xd87", "0xd85", "0xd87"]
+    assert {"avx2", "fma"} <= cpus.cpu_flags(tree("i5-8250u"))
+    assert cpus.cpu_flags(tree("apple-m2")) == set()
+
+
+def test_hardware_threads_of_one_core_count_as_one_core(tree):
+    siblings = {f"{CPUS}/cpu{cpu}/topology/thread_siblings_list": f"{cpu % 2},{cpu % 2 + 2}\n" for cpu in range(4)}
+    assert cpus.physical_cores(tree(siblings)) == 2
+    assert cpus.physical_cores(tree("apple-m2")) == 8
+
+
+@pytest.mark.parametrize("listing", [None, "", ",", "a", "1-", "-1", "3-1", "0-3,", "0-999999", "1 2", "٣"])
+def test_what_is_not_a_list_of_cpus_names_none(listing):
+    assert system.cpu_list(listing) is None
+
+
+@pytest.mark.parametrize("said", [None, "", "max", "-1", "+1", "1_0", " 1", "1.5", "²", "9" * 5000])
+def test_what_is_not_a_whole_number_is_not_taken_for_one(said):
+    assert system.whole(said) is None
+
+
+def test_a_file_that_is_a_folder_or_no_text_reads_as_unknown(tmp_path):
+    (tmp_path / "binary").write_bytes(b"\xff\xfe32K")
+    assert [system.text(tmp_path / name) for name in ("binary", "", "missing", "a\0b")] == [None] * 4
+
+
+def test_only_the_running_mac_is_asked_by_sysctl_and_a_missing_command_is_no_error(monkeypatch, tmp_path):
+    monkeypatch.setattr(system.sys, "platform", "darwin")
+    monkeypatch.setattr(system, "printed", lambda *command: " ".join(command))
+    assert system.sysctl(system.ROOT, "hw.ncpu") == "sysctl -n hw.ncpu"
+    assert system.sysctl(tmp_path, "hw.ncpu") is None
+    monkeypatch.undo()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert system.printed("sysctl", "-n", "hw.ncpu") is None
