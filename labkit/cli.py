@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import io
 import signal
 import sys
 import textwrap
@@ -94,8 +95,8 @@ COMMANDS = {
         "Run the quick benchmark again and again: what moves, what stays. Also under several Pythons.",
         "--runs 3",
         (
-            ("--runs", {"type": int, "default": 5, "help": "quick runs one after the other, about a minute each"}),
-            ("--pythons", {"default": "", "help": "versions, separated by commas: each run under each of them"}),
+            ("--runs", {"type": int, "help": "quick runs, about a minute each (default: 5; with --pythons 6 of each)"}),
+            ("--pythons", {"default": "", "help": "versions separated by commas, or all: each run under each of them"}),
             REDRAW,
             output("experiments/03-matmul-perf"),
         ),
@@ -142,7 +143,10 @@ COMMANDS = {
         "labkit.show.artifacts:run",
         "Draw the figures and render the pages of an experiment's folder again, from its records.",
         "experiments/01-roofline",
-        (FOLDERS,),
+        (
+            ("folders", {"nargs": "+", "metavar": "DIR", "type": Path, "help": "an experiment's folder"}),
+            ("--unlocked", {"action": "store_true", "help": argparse.SUPPRESS}),
+        ),
     ),
     "schema": Command(
         "labkit.records.schema:run",
@@ -215,6 +219,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def guarded(program: str, run: Callable[[], int]) -> int:
     """Run it: what the user can fix is one line and exit status 2, Ctrl-C and a polite kill are 130."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a letter is no reason to end
 
     def complain(line: str, status: int = USER_ERROR) -> int:
         print(f"{program}: {line}", file=sys.stderr)
@@ -229,7 +236,9 @@ def guarded(program: str, run: Callable[[], int]) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == PROGRAM:  # a fault of our own
             raise
-        return complain(f"this Python has no {error.name}: 'make help' in the repository lists what installs it")
+        return complain(
+            f"this Python has no {error.name}: 'make {program}' in the repository installs what a command needs"
+        )
     except KeyboardInterrupt:
         return complain("stopped", INTERRUPTED)
     except MemoryError:

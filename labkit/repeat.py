@@ -2,16 +2,19 @@
 
 import argparse
 import contextlib
+import functools
 import importlib.util
 import os
 import random
 import re
+import runpy
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from labkit import stats
 from labkit.errors import FINDING, INTERRUPTED, UserError
 from labkit.machine import cpus
 from labkit.measure import journal
@@ -19,30 +22,31 @@ from labkit.records import find, io, provenance
 from labkit.records.derive import derive
 from labkit.records.model import Repeat, RepeatedRun, Results
 from labkit.records.spread import Beside, repeated
+from labkit.roofline.obtain import obtain
 from labkit.show import artifacts, text
 
-EXPERIMENT, SEED = "03-matmul-perf/repeat", 42
+EXPERIMENT, SEED, RUNS = "03-matmul-perf/repeat", 42, 5
 # Below this order a call's own overhead counts: a compiled product is not expected to repeat.
 LEAST_N = 256
+NOXFILE = provenance.REPOSITORY / "noxfile.py"
 _DONE = "done"  # in the folder of a run that has ended
 
 
 def run(args: argparse.Namespace) -> int:
-    """The command: `args.runs`, `args.pythons` ("" for this one), `args.redraw`, `args.output` (None: by bench.py)."""
+    """The command: `args.runs` and `args.output` (None: the usual), `args.pythons` ("": this one), `args.redraw`."""
     output: Path = args.output or find.experiment(find.BENCH)
     with io.locked(output):
         if args.redraw:
             record = io.read(output / io.REPEAT, Repeat, io.MEASURE_AGAIN)
         else:
-            pythons = list(dict.fromkeys(word for word in map(str.strip, args.pythons.split(",")) if word))
-            _check(args.runs, pythons)
+            count, pythons = _asked(args.runs, args.pythons)
             io.check_writable(output)
-            study = Study(output)
+            study = Study(output, pythons)
             try:
-                runs = study.under_each(pythons, args.runs) if pythons else study.here(args.runs)
+                runs = study.under_each(pythons, count) if pythons else study.here(count)
             except subprocess.CalledProcessError as error:
                 raise UserError(f"a run failed: {_reason(error)}; the same command resumes") from None
-            config = {"runs": args.runs, "pythons": pythons}
+            config = {"runs": count, "pythons": pythons}
             record = Repeat(
                 schema="repeat/2",
                 short_name=study.observed.hardware.short_name,
@@ -58,30 +62,39 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check(runs: int, pythons: Sequence[str]) -> None:
+def _asked(runs: int | None, words: str) -> tuple[int, list[str]]:
+    """How many runs, and under which Pythons (none: this one alone); a UserError where that cannot be."""
     if not (find.experiment(find.BENCH) / "bench.py").exists():
-        raise UserError("labkit repeat runs bench.py, and this is no checkout: run it in one")
-    if pythons and importlib.util.find_spec("nox") is None:
-        raise UserError("--pythons needs nox: install it with pip install 'matmul-lab[repeat]'")
+        raise UserError("labkit repeat runs bench.py: run it from a checkout")
+    if words and importlib.util.find_spec("nox") is None:
+        raise UserError("--pythons needs nox: 'make repeat' installs it")
+    named = runpy.run_path(str(NOXFILE))["PYTHONS"] if words.strip() == "all" else words.split(",")
+    pythons = list(dict.fromkeys(word for word in map(str.strip, named) if word))
     if len(pythons) == 1:
         raise UserError("--pythons compares two or more, like 3.11,3.12")
+    if runs is None:
+        runs = stats.FEWEST_FOR_INTERVAL if pythons else RUNS
     if runs < (least := 1 if pythons else 2):
         raise UserError(f"--runs takes at least {least}")
+    return runs, pythons
 
 
 class Study:
     """Runs of bench.py --quick into folders of their own, which are kept until the study is whole."""
 
-    def __init__(self, output: Path) -> None:
+    def __init__(self, output: Path, pythons: Sequence[str]) -> None:
         self.bench = find.experiment(find.BENCH) / "bench.py"
         self.observed = provenance.observe()
         self.left_out: dict[str, str] = {}
-        facts = {"machine": repr(self.observed.identity), "python": provenance.versions()["python"]}
+        facts = {"machine": repr(self.observed.identity), "python": provenance.versions()["python"], "pythons": pythons}
         self.state = io.state_folder(output).resolve() / "repeat"
         self.folder = self.state / f"runs-{journal.fingerprint(self.bench, facts)}"
         for other in set(self.state.glob("runs-*")) - {self.folder}:
-            shutil.rmtree(other)  # of other code, or of another machine
+            shutil.rmtree(other)  # of other code, another machine or other Pythons
         self.folder.mkdir(parents=True, exist_ok=True)
+        # Once, before the runs: each would measure its own, and the last one beside the busy process.
+        obtain(self.observed.identity, output, functools.partial(print, flush=True))
+        self.roofline = output / find.ROOFLINE  # there only where it was measured into an output of one's own
 
     def here(self, runs: int) -> list[RepeatedRun]:
         """So many runs alone and, where there is a second CPU, one beside a process that keeps it busy."""
@@ -105,7 +118,7 @@ class Study:
                 print(f"Python {python}: " + (f"round {round_} of {runs}" if round_ else "its environment"), flush=True)
                 try:
                     if round_:
-                        name = f"{round_}-{Path(python).name}"
+                        name = f"{round_}-{pythons.index(python) + 1}-{Path(python).name}"
                         found.setdefault(python, []).append(self._run(name, self._nox(python, "--no-install")))
                     else:
                         _start(self._nox(python, "--install-only", "--error-on-missing-interpreters"))
@@ -120,7 +133,7 @@ class Study:
 
     def _nox(self, python: str, *options: str) -> list[str]:
         """The command that runs the session `quick` of noxfile.py under a Python."""
-        where = ["--noxfile", str(provenance.REPOSITORY / "noxfile.py"), "--envdir", str(self.state / "environments")]
+        where = ["--noxfile", str(NOXFILE), "--envdir", str(self.state / "environments")]
         session = ["--reuse-venv", "yes", "--session", "quick", "--force-python", python, "--"]
         return [sys.executable, "-m", "nox", *where, *options, *session]
 
@@ -129,6 +142,8 @@ class Study:
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         if not (folder / _DONE).exists():
+            if self.roofline.is_dir():
+                shutil.copytree(self.roofline, folder / find.ROOFLINE, dirs_exist_ok=True)
             try:
                 _start([*command, "--output", str(folder)])
             except subprocess.CalledProcessError as error:

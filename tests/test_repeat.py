@@ -8,10 +8,12 @@ import made_up
 import pytest
 
 from labkit import repeat
+from labkit.cli import parser
 from labkit.errors import UserError
 from labkit.machine import cpus
-from labkit.records import io
+from labkit.records import find, io
 from labkit.records.model import Repeat
+from labkit.records.spread import pythons
 
 BENCH = """
 import os, pathlib, shutil, signal, sys
@@ -53,6 +55,8 @@ def study(tmp_path, monkeypatch):
         (here / name).write_text(text)
     monkeypatch.setattr(repeat.find, "experiment", lambda _: here)
     monkeypatch.setattr(cpus, "allowed_cpus", lambda: {0, 1})
+    measured = []
+    monkeypatch.setattr(repeat, "obtain", lambda who, output, say: measured.append(output))
     redrawn = []
     monkeypatch.setattr(repeat.artifacts, "redraw", redrawn.append)
 
@@ -61,7 +65,7 @@ def study(tmp_path, monkeypatch):
         assert (status, redrawn.pop()) == (0, output)
         return io.read(output / "repeat.json", Repeat)
 
-    run.here, run.output = here, tmp_path / "out"
+    run.here, run.output, run.measured = here, tmp_path / "out", measured
     run.log = lambda: (here / "log").read_text().splitlines()
     return run
 
@@ -120,9 +124,70 @@ def test_a_run_that_fails_is_one_line_with_its_reason_and_leaves_no_record(statu
     assert not (study.output / "repeat.json").exists()
 
 
+def unfinished(study) -> dict[str, bool]:
+    """The runs of a study that is killed in the run beside the busy process: has each a roofline of its own?"""
+    (study.here / "killed").write_text("busy")
+    with pytest.raises(KeyboardInterrupt):
+        study()
+    (folder,) = study.output.rglob("runs-*")
+    who = find.of_manifest(made_up.manifest())
+    return {run.name: bool(find.find_roofline(who, run).roofline) for run in folder.iterdir()}
+
+
+def test_the_roofline_is_obtained_once_before_the_runs_and_each_run_has_one_that_was_measured_inside(
+    study, monkeypatch
+):
+    def obtain(who, output, say):
+        assert who == repeat.provenance.observe().identity
+        assert not (study.here / "log").exists()
+        study.measured.append(output)
+        (output / find.ROOFLINE).mkdir()
+        (output / find.ROOFLINE / io.KERNELS).write_bytes(io.encode(made_up.roofline()))
+        find.mark_measured(output / find.ROOFLINE)
+
+    monkeypatch.setattr(repeat, "obtain", obtain)
+    assert unfinished(study) == {"1": True, "2": True, "busy": True}
+    assert study.measured == [study.output]
+
+
+def test_the_checkouts_own_roofline_is_copied_nowhere(study):
+    assert unfinished(study) == {"1": False, "2": False, "busy": False}
+    assert study.measured == [study.output]
+
+
+def test_five_runs_unless_said_otherwise_and_the_six_that_a_verdict_between_pythons_needs(study, nox):
+    given = parser().parse_args(["repeat"])
+    assert len(study(runs=given.runs, pythons=given.pythons).runs) == 5 + 1
+    record = study(runs=given.runs, pythons="3.11,3.12")
+    assert Counter(run.python for run in record.runs) == {"3.11": 6, "3.12": 6}
+    assert record.manifest.config == {"runs": 6, "pythons": ["3.11", "3.12"]}
+    assert {p.ratio.interval for p in pythons(record.runs)} == {"ci95"}
+
+
+def test_all_stands_for_the_pythons_of_the_noxfile_and_those_missing_are_left_out(study, nox, monkeypatch, tmp_path):
+    assert repeat._asked(None, " all ") == (6, ["3.11", "3.12", "3.13", "3.14"])
+    (tmp_path / "noxfile.py").write_text('PYTHONS = ["3.9", "3.11", "3.12"]')
+    monkeypatch.setattr(repeat, "NOXFILE", tmp_path / "noxfile.py")
+    record = study(pythons="all")
+    assert record.left_out == {"3.9": "this Python is not installed here"}
+    assert Counter(run.python for run in record.runs) == {"3.11": 2, "3.12": 2}
+
+
+def test_pythons_of_one_name_have_folders_of_their_own_and_no_other_pythons_resume_them(study, nox):
+    (study.here / "killed").write_text("2-2-python3")
+    with pytest.raises(KeyboardInterrupt):
+        study(pythons="/a/bin/python3,/b/bin/python3")
+    for other in ("/b/bin/python3,/c/bin/python3", "/a/bin/python3,/b/bin/python3"):
+        (study.here / "log").unlink()
+        record = study(pythons=other)
+        assert Counter(run.python for run in record.runs) == dict.fromkeys(other.split(","), 2)
+        names = sorted(line.split()[-1] for line in study.log())
+        assert names == ["1-1-python3", "1-2-python3", "2-1-python3", "2-2-python3"]
+
+
 def test_every_round_runs_under_every_python_and_one_that_is_not_there_is_left_out(study, nox):
     record = study(runs=2, pythons="3.12, 3.9,3.11,3.12")
-    assert sorted(line.split()[-1] for line in study.log()) == ["1-3.11", "1-3.12", "2-3.11", "2-3.12"]
+    assert sorted(line.split()[-1] for line in study.log()) == ["1-1-3.12", "1-3-3.11", "2-1-3.12", "2-3-3.11"]
     assert [line.split()[-1][0] for line in study.log()] == ["1", "1", "2", "2"]
     assert record.left_out == {"3.9": "this Python is not installed here"}
     assert {run.python for run in record.runs} == {"3.11", "3.12"}
@@ -130,7 +195,7 @@ def test_every_round_runs_under_every_python_and_one_that_is_not_there_is_left_o
 
 
 def test_a_python_that_fails_in_a_later_round_is_left_out_whole(study, nox):
-    (study.here / "fails").write_text("2-3.12 1")
+    (study.here / "fails").write_text("2-2-3.12 1")
     with pytest.raises(UserError, match=r"only 1 could be measured \(3\.12: bench\.py: there is no BLAS\)"):
         study(pythons="3.11,3.12")
     record = study(pythons="3.11,3.12,3.13")
@@ -153,10 +218,10 @@ def test_options_that_compare_nothing_are_refused(options, said, study):
 
 def test_without_nox_or_bench_py_one_line_says_what_to_do(study, monkeypatch):
     monkeypatch.setattr(repeat.importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(UserError, match="needs nox"):
+    with pytest.raises(UserError, match=r"^--pythons needs nox: 'make repeat' installs it$"):
         study(pythons="3.11,3.12")
     (study.here / "bench.py").unlink()
-    with pytest.raises(UserError, match="no checkout"):
+    with pytest.raises(UserError, match=r"^labkit repeat runs bench\.py: run it from a checkout$"):
         study()
 
 

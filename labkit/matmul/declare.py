@@ -104,7 +104,7 @@ class Request:
 def parse_sizes(sizes: str) -> tuple[int, ...]:
     """Orders N from `64,128`, ascending; a UserError says what is taken, or that memory does not suffice."""
     words = [word.strip() for word in sizes.split(",")]
-    if not all(word.isascii() and word.isdigit() and int(word) >= 1 for word in words):
+    if not all(word.isascii() and word.isdigit() and len(word) < 10 and int(word) >= 1 for word in words):
         raise UserError(f"--sizes takes whole numbers of at least 1, like 64,128; got '{sizes}'")
     orders = tuple(sorted({int(word) for word in words}))
     needed, limit = sum(3 * 4 * n**2 for n in orders), memory_limit()

@@ -16,6 +16,7 @@ from labkit.records.model import CallSeconds, Count, Seconds
 
 # A change in any of these and an unfinished run starts over.
 MEASURING_ROOMS = ("measure", "matmul", "ladder", "gemm", "roofline")
+MEASURING_FILES = ("records/derive.py", "stats.py")  # they hold what the embedding is, and how many samples are needed
 
 
 class Header(msgspec.Struct, tag_field="kind", tag="run"):
@@ -160,6 +161,7 @@ def fingerprint(script: Path, facts: Mapping[str, object]) -> str:
     """A digest of the code that measures (its rooms of this package, and the script) and of what else matters."""
     package = Path(__file__).resolve().parents[1]
     found = hashlib.sha256(repr(sorted(facts.items())).encode())
-    for path in [*(path for room in MEASURING_ROOMS for path in sorted((package / room).glob("*.py"))), script]:
+    rooms = (path for room in MEASURING_ROOMS for path in sorted((package / room).glob("*.py")))
+    for path in [*rooms, *(package / name for name in MEASURING_FILES), script]:
         found.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return found.hexdigest()[:16]

@@ -252,6 +252,10 @@ class Roofline(RooflineMeasurement):
     reference: ReferencePeak
     faults: list[str]  # why this roofline cannot be right
 
+    def __post_init__(self) -> None:
+        if not any(ridge.level == "DRAM" for ridge in self.ridge):
+            raise ValueError("the roofline has no bandwidth of DRAM")
+
 
 # --- experiments/03-matmul-perf/results.json -----------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """Which files belong to which record: draws the figures and renders the pages of what a folder holds."""
 
 import argparse
+import contextlib
 from pathlib import Path
 
 from labkit.errors import UserError
@@ -11,11 +12,11 @@ from labkit.show import canvas, pages
 from labkit.show.figures import bandwidth, ladder, perf, repeat, roofline
 
 
-def redraw(folder: Path) -> list[str]:
+def redraw(folder: Path, repeats: bool = True) -> list[str]:
     """Draw and render again from the records in a folder, and renew the digests; the names of what was written.
 
-    A UserError that says what to do where a record is missing or damaged. Nothing is locked: whoever measures into
-    the folder calls this, and holds the lock.
+    Without `repeats` the record of repeated runs is left alone, which a run of the benchmark beside it does not change.
+    A UserError that says what to do where a record is missing or damaged. The caller holds the folder's lock.
     """
     written: list[str] = []
     for record in (io.KERNELS, io.RESULTS):
@@ -28,7 +29,7 @@ def redraw(folder: Path) -> list[str]:
             io.write_all(folder, {**made, io.MANIFEST: io.encode(manifest)})
             written += [*made, io.MANIFEST]
     # Repeated runs that cannot be read are no reason to leave the benchmark that they stand beside without its page.
-    if (folder / io.REPEAT).exists() and (not written or io.read_if_there(folder / io.REPEAT, Repeat)):
+    if repeats and (folder / io.REPEAT).exists() and (not written or io.read_if_there(folder / io.REPEAT, Repeat)):
         written += _write_repeat(folder)
     if not written:
         records = f"{io.RESULTS}, {io.KERNELS} or {io.REPEAT}"
@@ -37,9 +38,10 @@ def redraw(folder: Path) -> list[str]:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """The command: redraw each folder."""
+    """The command: redraw each folder. `unlocked` is for a run, which holds the lock and draws in another process."""
     for folder in arguments.folders:
-        print(f"Drawn again in {folder}: {', '.join(redraw(folder))}")
+        with contextlib.nullcontext() if arguments.unlocked or not folder.is_dir() else io.locked(folder):
+            print(f"Drawn again in {folder}: {', '.join(redraw(folder, repeats=not arguments.unlocked))}")
     return 0
 
 

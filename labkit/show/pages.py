@@ -220,10 +220,13 @@ def ladder_page(ladder: Ladder, manifest: Manifest) -> str:
         ["SIMD", "8×", times(simd)],
         ["cache blocking", "5 to 10×", f"{times(blocking)} (registers and caches together)"],
     ]
+    reference = next(s for s in ladder.samples if s.name == REFERENCE)
+    flags = quality.flags(reference, ladder.cpus, reference.by_round())
     return _render(
         "ladder.md.j2",
         r=ladder,
         m=manifest,
+        noise=quality.describe(flags) if quality.noisy(flags) else [],
         factor=_factor,
         factors=factors_by_rung,
         rungs=rungs,

@@ -110,19 +110,21 @@ def factors(results: Results, analysis: Analysis) -> tuple[float, float] | None:
 
 
 def _interpreter(results: Results, analysis: Analysis) -> Answer:
-    question, n = "What of it is the interpreter, and what is BLAS?", max(results.protocol.sizes)
+    question, n = "How much of it is the interpreter, and how much is BLAS?", max(results.protocol.sizes)
     found = factors(results, analysis)
     if not found:
         return Answer(question, "This run does not have all of `naive`, `einsum` and `np.matmul`.", "missing")
     if analysis.speedup and analysis.speedup.withheld:
         return Answer(question, "Withheld, for the same reason.", "withheld")
     compiled, blas = found
-    rest = f"{times(blas)} is BLAS" if blas > 1 else "BLAS adds nothing"
-    return Answer(question, f"**{times(compiled)} is the interpreter and {rest}**, at N = {n}.")
+    rest = f"**{times(blas)}** from there to BLAS" if blas > 1 else "BLAS adds nothing"
+    return Answer(
+        question, f"**{times(compiled)}** from Python to NumPy's compiled loop (`einsum`), {rest}, at N = {n}."
+    )
 
 
 def _fraction(results: Results, analysis: Analysis) -> Answer:
-    question, n = "Where does `np.matmul` stand under the roofline?", max(results.protocol.sizes)
+    question, n = "How close to the roofline is `np.matmul`?", max(results.protocol.sizes)
     cell = analysis.cell("matmul", n)
     if cell is None:
         return Answer(question, "This run does not have `np.matmul`.", "missing")
@@ -142,8 +144,8 @@ def _blocked(analysis: Analysis) -> Answer:
     question, best = "Does `blocked` beat `naive` in Python?", most_telling(analysis)
     if not best:
         return Answer(question, "This run has no pairs of the two.", "missing")
-    word = {"faster": "Yes, it is faster", "slower": "No, it is slower"}.get(best.verdict, "No difference is resolved")
-    return Answer(question, f"**{times(best.ratio)}** is the speed of `blocked` over `naive` at N = {best.n}. {word}.")
+    word = {"faster": "Yes", "slower": "No"}.get(best.verdict, "No difference is resolved")
+    return Answer(question, f"{word}: `blocked` runs at **{times(best.ratio)}** the speed of `naive` at N = {best.n}.")
 
 
 # --- the benchmark -------------------------------------------------------------------------------------

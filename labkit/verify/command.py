@@ -1,7 +1,6 @@
 """`labkit verify DIR...`: every demand of docs/assignment.md that can be checked, as a table or as JSON."""
 
 import argparse
-import io
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -35,8 +34,6 @@ class Verdict:
 
 def run(args: argparse.Namespace) -> int:
     """Print the verdicts on `args.folders`; 0 if all pass, 1 if one does not, 2 if one could not be looked at."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a letter is no reason to end
     verdicts, status = [], 0
     for folder in args.folders:
         try:

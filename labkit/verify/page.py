@@ -100,5 +100,5 @@ def _figure(name: str, stated: list[float], values: list[float], figure: str, wi
 
 def _answer(name: str, question: int, words: str, text: str) -> Check:
     spoken = re.search(words, text) or re.search(NUMBERED % question, text, re.MULTILINE)
-    faults = [f"nothing is numbered {question}., or speaks of {words.partition('|')[0]}: answer it"]
-    return judge(name, [] if spoken else faults, f"question {question} is spoken to; whether well is for a reader")
+    faults = [f"README.md has no answer {question} and does not mention {words.partition('|')[0]}: write one"]
+    return judge(name, [] if spoken else faults, f"question {question} is answered; how well is for a reader to judge")

@@ -20,7 +20,10 @@ from labkit.verify.assignment import FILES
 MOST_BYTES, MOST_BYTES_OF_TEXT = 64 << 20, 1 << 20
 MOST_SAMPLES, MOST_IN_ALL = 5_000, 50_000  # of a series, of a record: their intervals take seconds
 # What a record that cannot be judged ends in.
-UNUSABLE = (ArithmeticError, ValueError, TypeError, LookupError, AttributeError, RecursionError, MemoryError)
+UNUSABLE = (
+    *(ArithmeticError, ValueError, TypeError, LookupError, AttributeError, RecursionError, MemoryError),
+    StopIteration,  # of a series that is not there
+)
 
 
 @dataclass(frozen=True)

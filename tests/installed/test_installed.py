@@ -1,5 +1,6 @@
 """The wheel, in an environment with NumPy and nothing else: the oldest NumPy that is supported, and the newest."""
 
+import csv
 import json
 import os
 import subprocess
@@ -8,6 +9,7 @@ import venv
 from pathlib import Path
 from zipfile import ZipFile
 
+import committed
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -60,7 +62,10 @@ def test_with_the_report_s_extra_a_committed_result_can_be_verified_compared_sho
     folder = tmp_path / "with extras" / ("Scripts" if os.name == "nt" else "bin")
     extras = f"matmul-lab[report] @ {wheel.as_uri()}"
     run(folder / "python", "-m", "pip", "install", "--quiet", "-c", CONSTRAINTS, extras, cwd=tmp_path)
-    result = REPOSITORY / "experiments" / "03-matmul-perf"
-    for words in (["verify", result], ["compare", result, result], ["report", result], ["export", "--help"]):
+    result = committed.experiment("03-matmul-perf")
+    for words in (["verify", result], ["compare", result, result], ["report", result]):
         run(folder / "labkit", *words, cwd=tmp_path)
     assert (tmp_path / "report.html").stat().st_size > 100_000
+    table = run(folder / "labkit", "export", result, "--format", "csv", cwd=tmp_path).splitlines()
+    rates = {(row["method"], row["n"]): float(row["gflops_median"]) for row in csv.DictReader(table)}
+    assert rates["matmul", "1024"] > rates["naive", "1024"] > 0

@@ -72,7 +72,7 @@ def test_drawing_is_deaf_to_ctrl_c_and_its_failure_is_one_line(monkeypatch, tmp_
     with pytest.raises(UserError, match=r"^the figure and the page could not be made: labkit: no room$"):
         run.draw(tmp_path)
     assert given["start_new_session"]
-    assert given["command"][-2:] == ["redraw", str(tmp_path)]
+    assert given["command"][-3:] == ["redraw", "--unlocked", str(tmp_path)]
 
 
 def due(now, **state):

@@ -175,6 +175,9 @@ def package(tmp_path, monkeypatch):
     for room in (*journals.MEASURING_ROOMS, "show"):
         (root / room).mkdir(parents=True)
         (root / room / "one.py").write_text(f"# {room}\n")
+    for name in journals.MEASURING_FILES:
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text("# constants\n")
     monkeypatch.setattr(journals, "__file__", str(root / "measure" / "journal.py"))
     (tmp_path / "bench.py").write_text("# four methods\n")
     return root
@@ -187,7 +190,8 @@ def test_the_fingerprint_changes_with_any_code_that_measures_and_with_any_fact(p
     (package / "show" / "one.py").write_text("# draws\n")
     assert fingerprint(script, facts) == seen[0]  # this measures nothing
     seen += [fingerprint(script, facts | {"seed": 43}), fingerprint(script, facts | {"more": None})]
-    for path in (*(package / room / "one.py" for room in journals.MEASURING_ROOMS), script):
+    rooms = (package / room / "one.py" for room in journals.MEASURING_ROOMS)
+    for path in (*rooms, *(package / name for name in journals.MEASURING_FILES), script):
         path.write_text(path.read_text() + " ")
         seen.append(fingerprint(script, facts))
     (package / "gemm" / "one.py").rename(package / "gemm" / "two.py")
