@@ -92,7 +92,6 @@ class Analysis:
     speedup: Speedup | None  # at the largest size; extrapolated where it must be
     speedup_measured: Speedup | None  # at the largest size at which both were run
     noise: Noise
-    reference_gbs: Rate | None
     aa_tests: list[Comparison]
     noise_floor: float  # a portion: comparisons within it are not resolved
     comparisons: list[Comparison]  # each blocked variant against naive
@@ -126,7 +125,6 @@ def derive(m: Measurement) -> Analysis:
         speedup=_largest_speedup(cells, m.protocol.sizes, measured_only=False),
         speedup_measured=_largest_speedup(cells, m.protocol.sizes, measured_only=True),
         noise=Noise(noisy, len(flags), quality.describe(flags) if noisy else []),
-        reference_gbs=Rate.of(reference.rates) if reference.seconds else None,
         aa_tests=[_comparison(name + AGAIN, name, n, ratio, 0.0) for (name, n), ratio in aa_tests],
         noise_floor=floor,
         comparisons=_comparisons(series, measured, floor),

@@ -1,13 +1,12 @@
-"""A table, and how Markdown, HTML and a terminal write it.
+"""A table, and how Markdown and a terminal write it.
 
-A cell is plain text, in which `backticks` mark code. All three escape whatever else their language would read in it.
+A cell is plain text, in which `backticks` mark code. Both escape whatever else their language would read in it.
 """
 
-import html as html_escapes
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -37,14 +36,6 @@ def markdown(table: Table) -> str:
     return title + "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def html(table: Table) -> str:
-    """The table as an HTML element. Each row's first cell heads it."""
-    caption = f"<caption>{_in_html(table.title)}</caption>" if table.title else ""
-    head = "".join(_html_cells("col", "th", table.align, table.head))
-    rows = "".join(f"<tr>{''.join(_html_cells('row', 'td', table.align, row))}</tr>" for row in table.rows)
-    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-
-
 def terminal(table: Table, columns: int | None = None) -> str:
     """The table as lines of text, no wider than so many columns (default: the terminal's)."""
     if columns is None:
@@ -66,14 +57,3 @@ def _in_markdown(cell: str) -> str:
     return "".join(
         p.replace("|", r"\|") if _CODE.fullmatch(p) else re.sub(r"([\\`*\[<&|])", r"\\\1", p) for p in pieces
     )
-
-
-def _in_html(cell: str) -> str:
-    return _CODE.sub(lambda m: f"<code>{m[0].strip('`')}</code>", html_escapes.escape(cell))
-
-
-def _html_cells(scope: str, other: str, align: str, cells: Sequence[str]) -> Iterator[str]:
-    for i, (side, cell) in enumerate(zip(align, cells, strict=True)):
-        tag = "th" if i == 0 else other
-        heads = f' scope="{scope}"' if tag == "th" else ""
-        yield f'<{tag}{heads} class="{side}">{_in_html(cell)}</{tag}>'

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from labkit.records.derive import PYTHON_METHODS, Analysis, Expectation
-from labkit.records.model import Comparison, Estimate, Harness, Ladder, Manifest, Rate, Repeat, Results, Roofline
+from labkit.records.model import Comparison, Estimate, Harness, Ladder, Manifest, Repeat, Results, Roofline
 from labkit.records.spread import FRACTION_BUSY_LIMIT, FRACTION_LIMIT, spreads
 from labkit.roofline.kernels import PEAK, PlacedKernel
 from labkit.show.numbers import (
@@ -54,11 +54,6 @@ def cell_name(method: str, n: int) -> str:
 def plain(sentence: str) -> str:
     """The sentence without its marks, for a terminal."""
     return sentence.replace("`", "").replace("**", "")
-
-
-def rate_interval(rate: Rate) -> str:
-    """The interval of a rate, in one unit: 3.60 to 3.80 MFLOPS."""
-    return flops_interval(rate.low, rate.high)
 
 
 def estimate(e: Estimate) -> str:
