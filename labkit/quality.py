@@ -36,6 +36,7 @@ WORDS: dict[Flag, str] = {
     "stolen": "lost their core to the hypervisor",
     "second thread": "had a second thread",
     "slowed": "ran on a slowed core",
+    "contended": "shared their core",
 }
 
 
@@ -44,13 +45,31 @@ def cpu_over_wall(s: Series) -> list[float]:
     return [c / w for c, w in zip(s.cpu_seconds, s.seconds, strict=True)]
 
 
-def flags(s: Series, cpus: int, reference: Mapping[int, float]) -> list[Flag | None]:
+def flags(
+    s: Series, cpus: int, reference: Mapping[int, float], contended: Sequence[bool] | None = None
+) -> list[Flag | None]:
     """What disturbed each sample most, if anything did.
 
-    `cpus` share the steal time that is counted; `reference` is the reference kernel's rate by round, GB/s.
+    `cpus` share the steal time that is counted; `contended` says of each sample whether the core was shared. Without
+    it `reference`, the reference kernel's rate by round in GB/s, shows a slowed core.
     """
     usual = stats.percentile(list(reference.values()), USUAL_PERCENTILE) if reference else None
     steal = s.steal_seconds or [None] * len(s.seconds)
+    if contended is not None:
+        rounds = s.rounds or [0] * len(s.seconds)
+        return [
+            found if found in ("second thread", "stolen") else "contended" if shared else found
+            for found, shared in zip(
+                (
+                    _flag(busy, seconds * calls * cpus, taken, None, None)
+                    for busy, seconds, calls, taken, _ in zip(
+                        cpu_over_wall(s), s.seconds, s.calls, steal, rounds, strict=True
+                    )
+                ),
+                contended,
+                strict=True,
+            )
+        ]
     return [
         _flag(busy, seconds * calls * cpus, taken, reference.get(round_), usual)
         for busy, seconds, calls, taken, round_ in zip(
@@ -85,7 +104,7 @@ def wide(rate: Rate) -> bool:
 
 def interrupted(found: Sequence[Flag | None]) -> bool:
     """Whether so many samples did not have their core to themselves that their wall time says little."""
-    return sum(flag is not None and flag != "slowed" for flag in found) > NOISY_PORTION * len(found)
+    return sum(flag not in (None, "slowed", "contended") for flag in found) > NOISY_PORTION * len(found)
 
 
 def noisy(found: Sequence[Flag | None]) -> bool:

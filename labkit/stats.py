@@ -185,3 +185,14 @@ def _fastest(samples: Floats) -> Floats:
     count = min(samples.shape[1], max(FASTEST_FEWEST, round(FASTEST_PORTION * samples.shape[1])))
     top = np.partition(samples, samples.shape[1] - count, axis=1)[:, -count:]
     return np.asarray(top.mean(axis=1))
+
+
+# --- means of few blocks -------------------------------------------------------------------------------
+
+# Student's t for 95 %, by degrees of freedom.
+_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+
+
+def student_t(freedom: int) -> float:
+    """The two-sided 95 % quantile; above ten degrees 1.96 + 2.4 / (freedom - 1), right to 0.3 %."""
+    return _T[freedom - 1] if freedom <= len(_T) else 1.96 + 2.4 / (freedom - 1)

@@ -1,5 +1,6 @@
 """A clock that stands still but for the workloads called under it."""
 
+from labkit.measure.journal import Reading
 from labkit.measure.sampling import Workload
 
 
@@ -27,3 +28,21 @@ class FakeClock:
             self.used += busy * step
 
         return Workload(name, n, call, **more)
+
+
+class FakeProbe:
+    """A core that is always alone; readings take no time."""
+
+    def __init__(self, _clock=None):
+        self.readings = []
+
+    def before(self):
+        if not self.readings:
+            self.after()
+        return len(self.readings) - 1
+
+    def after(self):
+        self.readings.append(Reading(len(self.readings), 100.0, 25.0, 80.0))
+
+    def close(self):
+        pass

@@ -17,6 +17,7 @@ from typing import Any
 import bench
 import made_up
 import pytest
+from fake_clock import FakeProbe
 from rich.console import Console
 
 from labkit import doctor, stats
@@ -163,6 +164,7 @@ def patched() -> Iterator[Lab]:
         lab, tiny = Lab(), Requirement(2, 0.0)
         patch.setattr(run, "BenchmarkRun", lab.start)
         patch.setattr(run, "Screen", lab.screen)
+        patch.setattr(run, "CoreProbe", FakeProbe)
         patch.setattr(run, "process_seconds", lambda: 0.0)
         patch.setattr(run, "obtain", lambda *_: made_up.roof())
         patch.setattr(run, "check_agreement", lambda methods, *_: _agreement(tuple(methods)))

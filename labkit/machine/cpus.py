@@ -56,6 +56,18 @@ def stay_on_fastest() -> str | None:
     return kinds
 
 
+def stay_on_one() -> None:
+    """Run on one CPU from here on, the one that the scheduler has chosen if it is of the fastest kind."""
+    move = getattr(os, "sched_setaffinity", None)
+    if not move:
+        return
+    fastest = kinds_of_cpu()[0]
+    fields = (text(Path("/proc/self/stat")) or "").rpartition(")")[2].split()
+    here = int(fields[36]) if len(fields) > 36 else -1
+    with contextlib.suppress(OSError):  # a sandbox may forbid it
+        move(0, {here if here in fastest else min(fastest)})
+
+
 def several_kinds(root: Path = ROOT, allowed: frozenset[int] | None = None) -> str | None:
     """Which of the CPUs allowed are of which kind; None if they are all alike."""
     kinds = [_listed(kind) for kind in kinds_of_cpu(root, allowed)]

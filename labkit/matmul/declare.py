@@ -12,7 +12,7 @@ from labkit.errors import UserError
 from labkit.machine.limits import memory_limit
 from labkit.matmul.operands import Matrix, Method
 from labkit.measure.runner import Job
-from labkit.measure.sampling import Workload, make_reference
+from labkit.measure.sampling import Arena, Workload, make_reference
 from labkit.measure.schedule import MIN_SAMPLES, MIN_SECONDS, Requirement
 from labkit.records.derive import (
     AGAIN,
@@ -22,6 +22,7 @@ from labkit.records.derive import (
     PROJECTION,
     PYTHON_METHODS,
     REFERENCE,
+    SLICE,
     TOKENS,
     VOCABULARY,
     WIDTH,
@@ -31,10 +32,16 @@ from labkit.records.derive import (
 EXTRAPOLATED_FROM_N = 1024
 # With --measure-all one sample of such a cell is enough; it is recorded as such.
 MEASURE_ALL_REQUIREMENT = Requirement(samples=1, seconds=0.0)
+# A compiled product that takes long needs more samples than the fewest: on a shared core some of them are to be alone.
+COMPILED_SAMPLES = 16
 # What pure-Python products are extrapolated from when no size was asked for that is soon measured.
 BASIS_N = 128
 # Methods that are timed under a second name as well: an A/A test.
 TWICE = ("naive", "matmul")
+# Steps of the inner loop in a slice of a pure-Python product: about 10 ms. A product of this many or fewer is its own.
+SLICE_STEPS = 1 << 15
+# Enough slices to find the core alone in some of them, in every other round.
+SLICE_REQUIREMENT, SLICE_EVERY = Requirement(samples=50, seconds=0.0), 2
 EMBEDDING_SAMPLE_SECONDS = 0.003
 EMBEDDING_REQUIREMENT = Requirement(seconds=0.2)
 
@@ -89,7 +96,7 @@ class Request:
         """What makes a cell measured."""
         if method in PYTHON_METHODS and n >= EXTRAPOLATED_FROM_N:
             return MEASURE_ALL_REQUIREMENT
-        return Requirement(MIN_SAMPLES, MIN_SECONDS)
+        return Requirement(MIN_SAMPLES if method in PYTHON_METHODS else COMPILED_SAMPLES, MIN_SECONDS)
 
     def as_config(self) -> dict[str, object]:
         """The request as the manifest has it."""
@@ -118,25 +125,65 @@ def parse_sizes(sizes: str) -> tuple[int, ...]:
 
 def jobs(request: Request, make_operands: Operands, seed: int) -> list[Job]:
     """Everything that is timed: methods at sizes, A/A tests, the reference kernel, the embedding."""
-    operands: dict[int, tuple[Matrix, Matrix, Matrix]] = {}
     cells = [(method, n, method) for method, n in request.measured_cells()]
+    sliced = [(m, n) for m in request.methods for n in request.sizes if m in PYTHON_METHODS and n**3 > SLICE_STEPS]
+    orders = sorted({n for _, n, _ in cells} | {n for _, n in sliced})
+    arena = Arena(3 * len(orders), sum(3 * n * n for n in orders))
+    operands: dict[int, tuple[Matrix, Matrix, Matrix]] = {}
+    for n in orders:
+        A, B, C = operands[n] = tuple(arena.square(n, which) for which in range(3))  # type: ignore[assignment]
+        A[:], B[:] = make_operands(n)
     for method in TWICE:
         if sizes := [n for name, n, _ in cells if name == method]:
             cells.append((method, min(sizes), method + AGAIN))
     found = []
     for method, n, name in cells:
-        if n not in operands:
-            operands[n] = (*make_operands(n), np.empty((n, n), dtype=np.float32))
         A, B, C = operands[n]
         # What is timed is the method's own body: its operands have been checked by then.
         workload = Workload(name, n, partial(bare(request.methods[method]), A, B, out=C), flops=2 * n**3)
         family = "python" if method in PYTHON_METHODS else method
         found.append(Job(workload, request.requirement(method, n), f"{name} at N={n}", family))
+    for method, n in sliced:
+        workload = slices(method, bare(request.methods[method]), operands[n], seed)
+        label = f"slices of {method} at N={n}"
+        found.append(Job(workload, SLICE_REQUIREMENT, label, "slices", every=SLICE_EVERY))
     found.append(Job(make_reference(), Requirement(), "the reference kernel", REFERENCE))
     for workload in embedding(seed):
         label = f"the {workload.name}"
         found.append(Job(workload, EMBEDDING_REQUIREMENT, label, "embedding", EMBEDDING_SAMPLE_SECONDS))
     return found
+
+
+def slices(name: str, method: Method, operands: tuple[Matrix, Matrix, Matrix], seed: int) -> Workload:
+    """A pure-Python product in slices: the same loops over a few rows and columns of the very matrices.
+
+    A call of seconds sees the core both shared and alone; a slice of 10 ms mostly sees one of the two. Of a blocked
+    product a slice is some rows of one block, with whole columns and steps. They lie all over the matrices.
+    """
+    A, B, C = operands
+    n, rng = len(A), np.random.default_rng(seed)
+    if name == "naive":
+        columns = max(1, min(n, SLICE_STEPS // n))
+        rows, steps = max(1, min(n, SLICE_STEPS // (n * columns))), n
+    else:
+        block = inspect.signature(method).parameters["block_size"].default
+        columns = steps = min(block, n)
+        rows = max(1, min(steps, SLICE_STEPS // steps**2))
+
+    def start(size: int, width: int) -> int:
+        """Where a piece of so many of n begins: in a block on its edge, or a whole number of pieces further."""
+        return int(rng.integers(n // size)) * size + int(rng.integers(max(1, size // width))) * width
+
+    def call() -> object:
+        if name == "naive":
+            i, j, k = int(rng.integers(n - rows + 1)), int(rng.integers(n - columns + 1)), 0
+        else:
+            i, j, k = start(steps, rows), start(columns, columns), start(steps, steps)
+        return method(
+            A[i : i + rows, k : k + steps], B[k : k + steps, j : j + columns], out=C[i : i + rows, j : j + columns]
+        )
+
+    return Workload(name + SLICE, n, call, flops=2 * rows * columns * steps)
 
 
 def bare(method: Method) -> Method:

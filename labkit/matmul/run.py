@@ -19,12 +19,13 @@ from labkit.matmul.agreement import check_agreement
 from labkit.matmul.declare import Benchmark, Request
 from labkit.measure import journal, sampling
 from labkit.measure.clock import Clock, SystemClock
+from labkit.measure.core_probe import CoreProbe
 from labkit.measure.journal import Journal
 from labkit.measure.runner import Runner
 from labkit.measure.schedule import MIN_SAMPLES, MIN_SECONDS
 from labkit.records import derive, io, provenance
 from labkit.records.derive import AGAIN, REFERENCE
-from labkit.records.model import Harness, Measurement, Protocol, Rate, Results
+from labkit.records.model import Harness, Measurement, Protocol, Rate, Readings, Results
 from labkit.roofline.obtain import obtain
 from labkit.show import numbers, text
 from labkit.show.screen import Screen
@@ -90,6 +91,7 @@ class BenchmarkRun:
         log = Journal(path, journal.fingerprint(self.benchmark.script, facts))
         if log.stale:
             self.screen.say("An unfinished run was made by other code or on another machine: starting over.")
+        probe = CoreProbe(self.clock)
         self.runner = Runner(
             self.jobs,
             log,
@@ -100,6 +102,8 @@ class BenchmarkRun:
             self.benchmark.seed,
             self._pilots(),
             self.roof_seconds,
+            probe,
+            self.request.quick,
         )
         if self.runner.taken:
             self.screen.say(f"Resuming an unfinished run: {self.runner.taken} samples are already measured.")
@@ -110,6 +114,7 @@ class BenchmarkRun:
                 self.runner.second_pass()
         finally:
             self.screen.stop()
+            probe.close()
             log.close()
 
     def _pilots(self) -> dict[str, tuple[int, float]]:
@@ -152,6 +157,11 @@ class BenchmarkRun:
                 sessions=runner.sessions,
             ),
             samples=[job.workload.series() for job in self.jobs if job.workload.samples],
+            readings=Readings(
+                fma_gflops=[reading.fma_gflops for reading in runner.readings],
+                l1_gbs=[reading.l1_gbs for reading in runner.readings],
+                l2_gbs=[reading.l2_gbs for reading in runner.readings],
+            ),
         )
 
     # --- keep the artifacts current ---

@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,11 +12,12 @@ import msgspec
 from labkit.errors import UserError, os_error
 from labkit.measure.sampling import Sample
 from labkit.records.io import STATE
-from labkit.records.model import CallSeconds, Count, Seconds
+from labkit.records.model import CallSeconds, Count, Positive, Seconds
 
 # A change in any of these and an unfinished run starts over.
 MEASURING_ROOMS = ("measure", "matmul", "ladder", "gemm", "roofline")
-MEASURING_FILES = ("records/derive.py", "stats.py")  # they hold what the embedding is, and how many samples are needed
+# What the embedding is, how many samples are needed, which of them are uncontended.
+MEASURING_FILES = ("records/derive.py", "contention.py", "stats.py")
 
 
 class Header(msgspec.Struct, tag_field="kind", tag="run"):
@@ -41,6 +42,15 @@ class WarmedUp(msgspec.Struct, tag_field="kind", tag="warm-up"):
     seconds: Seconds
 
 
+class Reading(msgspec.Struct, tag_field="kind", tag="reading"):
+    """The core between two samples: GFLOPS of the FMA loop, GB/s of the dots of first and second level."""
+
+    index: Count
+    fma_gflops: Positive
+    l1_gbs: Positive
+    l2_gbs: Positive
+
+
 class Taken(msgspec.Struct, tag_field="kind", tag="sample"):
     """A sample; seconds are those of one call."""
 
@@ -52,17 +62,18 @@ class Taken(msgspec.Struct, tag_field="kind", tag="sample"):
     seconds: CallSeconds
     cpu_seconds: Seconds
     steal_seconds: Seconds | None
+    probe: Count | None = None
 
     @classmethod
     def of(cls, name: str, n: int, s: Sample) -> "Taken":
-        return cls(s.at, name, n, s.round, s.calls, s.seconds, s.cpu_seconds, s.steal_seconds)
+        return cls(s.at, name, n, s.round, s.calls, s.seconds, s.cpu_seconds, s.steal_seconds, s.probe)
 
     @property
     def sample(self) -> Sample:
-        return Sample(self.seconds, self.cpu_seconds, self.calls, self.round, self.steal_seconds, self.at)
+        return Sample(self.seconds, self.cpu_seconds, self.calls, self.round, self.steal_seconds, self.at, self.probe)
 
 
-Entry = Started | WarmedUp | Taken
+Entry = Started | WarmedUp | Reading | Taken
 _LINE = msgspec.json.Decoder(Header | Entry)
 
 
@@ -121,11 +132,13 @@ class Journal:
                 header = entry
             else:
                 entries.append(entry)
+        if not _readings_fit(entries):
+            raise UserError(f"{STATE}/{self.path.name} is damaged (readings of the core are missing): use --fresh")
         return header, entries
 
-    def write(self, entry: Header | Entry) -> None:
-        """Hand an entry to the system, a whole line: it outlives this process from here on."""
-        data = msgspec.json.encode(entry) + b"\n"
+    def write(self, *entries: Header | Entry) -> None:
+        """Hand entries to the system, whole lines: they outlive this process from here on."""
+        data = b"".join(msgspec.json.encode(entry) + b"\n" for entry in entries)
         try:
             while data:
                 data = data[self._file.write(data) :]
@@ -149,6 +162,15 @@ class Journal:
         self.close()
         with contextlib.suppress(OSError):
             self.path.unlink(missing_ok=True)
+
+
+def _readings_fit(entries: Sequence[Entry]) -> bool:
+    """Whether all readings of the core are there, or none; and each sample lies between two of them."""
+    indices = {e.index for e in entries if isinstance(e, Reading)}
+    probes = {e.probe for e in entries if isinstance(e, Taken)}
+    if not indices:
+        return probes <= {None}
+    return indices == set(range(len(indices))) and all(p is not None and p + 1 in indices for p in probes)
 
 
 def forget(path: Path) -> None:

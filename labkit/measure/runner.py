@@ -6,9 +6,11 @@ from typing import Literal
 
 import numpy as np
 
+from labkit import contention
 from labkit.measure import schedule
 from labkit.measure.clock import Clock
-from labkit.measure.journal import Entry, Journal, Started, Taken, WarmedUp
+from labkit.measure.core_probe import Probe
+from labkit.measure.journal import Entry, Journal, Reading, Started, Taken, WarmedUp
 from labkit.measure.sampling import SAMPLE_SECONDS, Workload, calibrate, take, warm_up
 from labkit.measure.schedule import Key, Requirement, Round
 from labkit.records.derive import REFERENCE
@@ -16,6 +18,10 @@ from labkit.show.screen import Screen
 
 # A sample at least this long is announced on the screen before it starts.
 NOTICEABLE_SECONDS = 0.5
+# On a shared core short jobs are sampled on, until each has so many uncontended samples, or for so long.
+ALONE_SAMPLES, PATIENCE_SECONDS = 20, 15.0
+# What a sample costs beside its calls, until this run has seen it: two dots and an FMA loop of 2 ms.
+EXPECTED_BESIDE_SECONDS = 0.003
 
 
 @dataclass
@@ -28,6 +34,7 @@ class Job:
     # Jobs of one family at one size stand side by side in time: they are compared in pairs.
     family: str
     sample_seconds: float = SAMPLE_SECONDS
+    every: int = 1  # if short, it is timed once in so many rounds
     warm: bool = False
     # Decided once, after the warm-up: a single stalled reading must not change it.
     kind: Literal["short", "long"] | None = None
@@ -82,8 +89,13 @@ class Runner:
         seed: int,
         pilots: Mapping[str, tuple[int, float]],
         roof_seconds: float = 0.0,
+        probe: Probe | None = None,
+        quick: bool = False,
     ) -> None:
-        """`started` is the clock's wall time when the run began; `pilots` price a name: (n, seconds of a call)."""
+        """`started` is the clock's wall time when the run began; `pilots` price a name: (n, seconds of a call).
+
+        `probe` reads the core before and after each sample. A `quick` run ends after the first pass.
+        """
         self.jobs = {job.workload.key: job for job in jobs}
         self.journal, self.clock, self.screen = journal, clock, screen
         self.on_progress = on_progress
@@ -94,6 +106,10 @@ class Runner:
         self.earlier_seconds = 0.0  # of earlier sessions of the same run
         self.sessions = 1
         self.roof_seconds = roof_seconds
+        self.probe, self.quick = probe, quick
+        self.beside_seconds = 0.0  # of this session: what readings and the journal took
+        self.session_samples = 0
+        self.everything = False
         self.first_pass_jobs: list[Job] = []
         self.first_pass_done = False
         self._restore(journal.entries)
@@ -119,12 +135,21 @@ class Runner:
 
     @property
     def remaining_seconds(self) -> float:
-        """What is left to do: short jobs share their rounds, long ones stand alone."""
-        rounds = max((job.remaining for job in self._short()), default=0)
-        round_seconds = sum(job.expected_seconds for job in self._short())
-        between = sum(job.remaining for job in self.jobs.values() if not job.short) * schedule.ROUNDS_BETWEEN
-        long = sum(job.remaining_seconds for job in self.jobs.values() if not job.short)
-        return long + (rounds + between / 2 * self.first_pass_done) * round_seconds
+        """What is left to do: short jobs share their rounds, long ones stand alone; readings and drawing included."""
+        beside = self.beside_seconds / self.session_samples if self.session_samples else EXPECTED_BESIDE_SECONDS
+        short = self._short()
+        rounds = max((job.remaining * job.every for job in short), default=0)
+        round_seconds = sum((job.expected_seconds + beside) / job.every for job in short)
+        long = [job for job in self._in_scope() if not job.short]
+        late = 0 if self.quick else sum(job.remaining for job in long if job not in self._soon())
+        warm_ups = sum(job.call_seconds + 2 * job.expected_seconds for job in short if not job.warm)
+        rounds += late * schedule.ROUNDS_BETWEEN
+        return sum(job.remaining_seconds for job in long) + rounds * round_seconds + warm_ups
+
+    @property
+    def readings(self) -> list[Reading]:
+        """Of the core, in this and the earlier sessions."""
+        return self.probe.readings if self.probe else []
 
     @property
     def complete(self) -> bool:
@@ -135,12 +160,33 @@ class Runner:
         """Samples taken so far."""
         return sum(len(job.workload.samples) for job in self.jobs.values())
 
+    def _soon(self) -> list[Job]:
+        """The jobs of the first pass: those that can be had in about a minute, and the cheapest of each name."""
+        if self.first_pass_jobs:
+            return self.first_pass_jobs
+        found, seen = [], set()
+        for job in sorted(self.jobs.values(), key=lambda job: job.call_seconds):
+            # Whatever the cheapest of a name costs, the others are extrapolated from it.
+            soon = self.everything or schedule.fits_first_pass(job.call_seconds, job.requirement)
+            if job.short or job.workload.name not in seen or soon:
+                found.append(job)
+            seen.add(job.workload.name)
+        return found
+
+    def _in_scope(self) -> list[Job]:
+        """The jobs that this run is to measure."""
+        return self._soon() if self.quick else list(self.jobs.values())
+
     def _short(self) -> list[Job]:
         return [job for job in self.jobs.values() if job.short]
 
     def _restore(self, entries: Iterable[Entry]) -> None:
+        if self.probe:
+            readings = {entry.index: entry for entry in entries if isinstance(entry, Reading)}
+            self.probe.readings.extend(readings[i] for i in sorted(readings))
         for entry in entries:
-            self.earlier_seconds = entry.at
+            if not isinstance(entry, Reading):
+                self.earlier_seconds = entry.at
             if isinstance(entry, Started):
                 self.sessions += 1
                 self.roof_seconds += entry.roof_seconds
@@ -170,16 +216,15 @@ class Runner:
 
         With `everything` no job is too dear for it: all are then timed in the same rounds.
         """
-        seen: set[str] = set()
-        for job in sorted(self.jobs.values(), key=lambda job: job.call_seconds):
-            name = job.workload.name
-            # The cheapest job of a name belongs here whatever it costs: the others are extrapolated from it.
-            soon = everything or schedule.fits_first_pass(job.call_seconds, job.requirement)
-            if job.short or name not in seen or soon:
-                self.first_pass_jobs.append(job)
-                self._prepare(job)
-            seen.add(name)
+        self.everything = everything
+        chosen: list[Job] = []
+        # A warm-up makes the price of the others of its name known: so one at a time, the cheapest first.
+        while job := next((job for job in self._soon() if job not in chosen), None):
+            chosen.append(job)
+            self._prepare(job)
+        self.first_pass_jobs = chosen
         self._meet(self.first_pass_jobs)
+        self._wait_for_the_core()
         self.first_pass_done = True
         self.on_progress(self)
 
@@ -230,7 +275,8 @@ class Runner:
     def _follow(self, plan: Iterable[Round]) -> None:
         for step in plan:
             for key in step.short:
-                self._take(self.jobs[key])
+                if self.round % self.jobs[key].every == 0:
+                    self._take(self.jobs[key])
             for key in step.long:
                 job = self.jobs[key]
                 if job.remaining:
@@ -249,14 +295,35 @@ class Runner:
         More than one plan is followed only when calls turn out faster than they were when calibrated.
         """
         while needy := [job for job in jobs if job.remaining]:
-            rounds = max((job.remaining for job in needy if job.short), default=1)
+            rounds = max((job.remaining * job.every for job in needy if job.short), default=1)
             groups = self._groups(job for job in needy if not job.short)
             short = [job.workload.key for job in self._short()]
             self._follow(schedule.plan_rounds(short, groups, min(rounds, schedule.ROUNDS), self.rng))
 
+    def _wait_for_the_core(self) -> None:
+        """More rounds of the short jobs, while too few of their samples had the core to themselves."""
+        began = self.clock.wall()
+        while self.clock.wall() - began < PATIENCE_SECONDS and self._core_was_shared():
+            short = [job.workload.key for job in self._short()]
+            self._follow(schedule.plan_rounds(short, {}, 2, self.rng))
+
+    def _core_was_shared(self) -> bool:
+        """Whether some short job has too few uncontended samples, though it has enough samples."""
+        if not self.readings:
+            return False
+        state = contention.core_state(
+            [r.fma_gflops for r in self.readings], [r.l1_gbs for r in self.readings], [r.l2_gbs for r in self.readings]
+        )
+        placed = ([s.probe for s in job.workload.samples if s.probe is not None] for job in self._short())
+        return any(sum(state.uncontended(own)) < min(ALONE_SAMPLES, len(own)) for own in placed)
+
     def _take(self, job: Job) -> None:
-        sample = take(job.workload, self.clock, self.round, self.began)
-        self.journal.write(Taken.of(job.workload.name, job.workload.n, sample))
+        before = self.clock.wall()
+        known = len(self.readings)
+        sample = take(job.workload, self.clock, self.round, self.began, self.probe)
+        self.journal.write(*self.readings[known:], Taken.of(job.workload.name, job.workload.n, sample))
+        self.beside_seconds += self.clock.wall() - before - sample.seconds * sample.calls
+        self.session_samples += 1
 
     def _announce(self, job: Job, what: str = "") -> None:
         if job.call_seconds > NOTICEABLE_SECONDS:

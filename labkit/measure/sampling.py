@@ -1,9 +1,12 @@
 """How one number is taken: a sample, the calibration of its length, permuted rounds, and the reference kernel."""
 
+import contextlib
+import mmap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import repeat
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +14,9 @@ import numpy.typing as npt
 from labkit.measure.clock import Clock
 from labkit.records.derive import REFERENCE
 from labkit.records.model import Series
+
+if TYPE_CHECKING:
+    from labkit.measure.core_probe import Probe
 
 # A sample of a short call: long enough to be timed well, short enough that a whole round of samples sees the machine
 # in one and the same state.
@@ -37,6 +43,7 @@ class Sample:
     round: int  # equal rounds make a pair
     steal_seconds: float | None = None  # what the hypervisor took from all CPUs meanwhile
     at: float = 0.0  # when it ended, s since the run began
+    probe: int | None = None  # the reading of the core before it
 
 
 @dataclass
@@ -74,6 +81,7 @@ class Workload:
             cpu_seconds=[s.cpu_seconds for s in self.samples],
             steal_seconds=[s.steal_seconds for s in self.samples] if timeline else [],
             at=[s.at for s in self.samples] if timeline else [],
+            probe=[s.probe for s in self.samples if s.probe is not None],
         )
 
 
@@ -92,8 +100,12 @@ def time_calls(call: Call, calls: int, clock: Clock) -> tuple[float, float]:
     return wall, clock.cpu() - cpu
 
 
-def take(workload: Workload, clock: Clock, round_: int, began: float = 0.0) -> Sample:
-    """Time one sample of the workload and keep it; `began` is the clock's wall time when the run did."""
+def take(workload: Workload, clock: Clock, round_: int, began: float = 0.0, probe: "Probe | None" = None) -> Sample:
+    """Time one sample of the workload and keep it; `began` is the clock's wall time when the run did.
+
+    With a probe a reading of the core stands before and after it.
+    """
+    reading = probe.before() if probe else None
     before = clock.steal()
     wall, cpu = time_calls(workload.call, workload.calls, clock)
     after = clock.steal()
@@ -108,7 +120,10 @@ def take(workload: Workload, clock: Clock, round_: int, began: float = 0.0) -> S
         # Some hypervisors' count has been seen to fall.
         steal_seconds=None if before is None or after is None else rounded(max(0.0, after - before), 4),
         at=round(clock.wall() - began, 3),
+        probe=reading,
     )
+    if probe:
+        probe.after()
     workload.samples.append(sample)
     workload.estimate = sample.seconds
     return sample
@@ -165,6 +180,36 @@ def aligned(elements: int, offset: int = 0) -> Floats:
     array = raw[start : start + 4 * elements].view(np.float32)
     array[:] = 1.0
     return array
+
+
+class Arena:
+    """Room for matrices, in huge pages where the system has them.
+
+    Their physical addresses then follow each other, as one process's small pages do not: from process to process the
+    same product of order 64 differed by 5 % in small pages, and by 2 % in huge ones.
+    """
+
+    # Where the matrices of a product begin in their pages: at different places, lest a store alias with later loads.
+    OFFSETS = (0, 1344, 2688)  # bytes
+    HUGE_BYTES = 2 << 20
+
+    def __init__(self, matrices: int, elements: int) -> None:
+        """Room for so many matrices of so many elements in all."""
+        size = 4 * elements + 2 * PAGE_BYTES * matrices + self.HUGE_BYTES
+        room = mmap.mmap(-1, size)
+        if hasattr(mmap, "MADV_HUGEPAGE"):
+            with contextlib.suppress(OSError):
+                room.madvise(mmap.MADV_HUGEPAGE)
+        self._room = np.frombuffer(room, dtype=np.uint8)
+        self._next = -self._room.ctypes.data % self.HUGE_BYTES
+
+    def square(self, n: int, which: int) -> Floats:
+        """The next matrix, n x n, touched: A, B or C of a product (0, 1, 2)."""
+        start = self._next + self.OFFSETS[which]
+        matrix = self._room[start : start + 4 * n * n].view(np.float32).reshape(n, n)
+        matrix[:] = 0
+        self._next = start + 4 * n * n + -(start + 4 * n * n) % PAGE_BYTES
+        return matrix
 
 
 # The reference kernel: a load-bound BLAS call out of the second-level cache, in pure NumPy. It follows what a neighbour

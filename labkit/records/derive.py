@@ -8,8 +8,10 @@ from typing import Literal
 
 import msgspec
 
-from labkit import quality, stats
+from labkit import contention, quality, stats
+from labkit.contention import CoreState
 from labkit.records.model import (
+    Alone,
     Cell,
     Comparison,
     Embedding,
@@ -25,6 +27,7 @@ from labkit.records.model import (
 from labkit.stats import Ratio
 
 REFERENCE = "reference"  # the series of the reference kernel
+SLICE = " slice"  # ends the name of a Python method that was timed in slices
 AGAIN = " again"  # ends the second name of a method in an A/A test
 # Methods that run in the interpreter: each other's pair, and too slow for the largest sizes.
 PYTHON_METHODS = ("naive", "blocked", "blocked_32", "blocked_128")
@@ -45,6 +48,9 @@ EXPECTED = {
 }
 # The assignment's two alarms, GFLOPS.
 VECTORISED_ABOVE, NO_BLAS_BELOW = 0.1, 10.0
+
+# A whole call of a Python loop may have been shared between its two readings: one or two of them say little.
+FEWEST_WHOLE_CALLS = 3
 
 Key = tuple[str, int]
 
@@ -76,6 +82,16 @@ class Expectation:
 
 
 @dataclass(frozen=True)
+class WholeCalls:
+    """Uncontended whole calls of a pure-Python method: how many, and their rate over that of its slices."""
+
+    method: str
+    n: int
+    calls: int
+    ratio: float
+
+
+@dataclass(frozen=True)
 class Noise:
     """Whether the run as a whole was disturbed, by the reference kernel that stands in every round of it."""
 
@@ -98,6 +114,8 @@ class Analysis:
     cube_law: list[CubeLaw]
     expectations: list[Expectation]
     embedding: Embedding | None
+    whole_calls: list[WholeCalls]
+    core: CoreState | None  # None of a record without readings
     flags: dict[Key, list[Flag | None]] = field(default_factory=dict)
 
     def cell(self, method: str, n: int) -> Cell | None:
@@ -114,11 +132,14 @@ def derive(m: Measurement) -> Analysis:
     """Everything. Cells of which nothing is known yet are left out."""
     series = {(s.name, s.n): s for s in m.samples if s.seconds}
     reference = next((s for (name, _), s in series.items() if name == REFERENCE), Series(name=REFERENCE, n=0))
-    measured = _measured_cells(m, series, reference)
+    core = _core(m)
+    measured = _measured_cells(m, series, reference, core)
     cells = _with_extrapolations(list(measured.values()), m.protocol.methods, m.protocol.sizes)
+    if core:
+        cells = [_alone(cell, series, core) for cell in cells]
     aa_tests = _aa_tests(series)
     floor = stats.noise_floor([ratio for _, ratio in aa_tests])
-    flags = quality.flags(reference, m.cpus, reference.by_round())
+    flags = quality.flags(reference, m.cpus, reference.by_round(), _contended(reference, core))
     noisy = quality.noisy(flags)
     return Analysis(
         cells=cells,
@@ -127,10 +148,12 @@ def derive(m: Measurement) -> Analysis:
         noise=Noise(noisy, len(flags), quality.describe(flags) if noisy else []),
         aa_tests=[_comparison(name + AGAIN, name, n, ratio, 0.0) for (name, n), ratio in aa_tests],
         noise_floor=floor,
-        comparisons=_comparisons(series, measured, floor),
+        comparisons=_comparisons(series, measured, cells, floor),
         cube_law=_cube_law(measured),
         expectations=[e for cell in cells if (e := _expectation(cell))],
         embedding=_embedding(series),
+        whole_calls=_whole_calls(cells, series, core) if core else [],
+        core=core,
         flags={**{key: cell.flags for key, cell in measured.items()}, (REFERENCE, reference.n): flags},
     )
 
@@ -156,9 +179,66 @@ def peak_fraction(s: Series, reference: Series, roof: Roof) -> Estimate:
     return Estimate(value=product.value, low=product.low, high=product.high)
 
 
-def _measured_cells(m: Measurement, series: Mapping[Key, Series], reference: Series) -> dict[Key, Cell]:
+def _core(m: Measurement) -> CoreState | None:
+    """The state of the core over the run, where it was read."""
+    readings = m.readings
+    if not readings.fma_gflops:
+        return None
+    known = 1 / m.roof.peak_flop_per_reference_byte.value
+    return contention.core_state(readings.fma_gflops, readings.l1_gbs, readings.l2_gbs, known)
+
+
+def _contended(s: Series, core: CoreState | None) -> list[bool] | None:
+    """Whether the core was shared, one figure a sample."""
+    return [not fine for fine in core.uncontended(s.probe)] if core and s.probe else None
+
+
+def _alone(cell: Cell, series: Mapping[Key, Series], core: CoreState) -> Cell:
+    """The cell with what it does on a core of its own: from its slices where it has some, else from its calls."""
+    source: Literal["calls", "slices"] = "slices"
+    s = series.get((cell.method + SLICE, cell.n))
+    if not s:
+        s, source = series.get((cell.method, cell.extrapolated_from or cell.n)), "calls"
+    if not (s and s.probe):
+        return cell
+    rates = s.by_round(processor_time=True).values()
+    fractions = [rate / fma for rate, fma in zip(rates, core.beside(s.probe), strict=True)]
+    e = contention.estimate(fractions, core.uncontended(s.probe).tolist(), s.at)
+    # A bound that the peak lowers: nothing that is below it now goes beyond.
+    high = min(e.high, 1.0) if e.bound and e.value < 1 else e.high
+    fraction = Estimate(value=e.value, low=e.low, high=high)
+    peak = core.peak_gflops
+    alone = Alone(
+        gflops=Estimate(value=e.value * peak, low=e.low * peak, high=high * peak),
+        uncontended=e.uncontended,
+        samples=len(fractions),
+        source=source,
+        bound=e.bound,
+    )
+    return msgspec.structs.replace(cell, peak_fraction=fraction, alone=alone)
+
+
+def _whole_calls(cells: Sequence[Cell], series: Mapping[Key, Series], core: CoreState) -> list[WholeCalls]:
+    found = []
+    for cell in cells:
+        s = series.get((cell.method, cell.n))
+        if cell.alone and cell.alone.source == "slices" and s and s.probe:
+            fine, beside = core.uncontended(s.probe), core.beside(s.probe)
+            rates = s.by_round(processor_time=True).values()
+            fractions = [rate / fma for rate, fma, alone in zip(rates, beside, fine, strict=True) if alone]
+            if len(fractions) >= FEWEST_WHOLE_CALLS:
+                ratio = median(fractions) / cell.peak_fraction.value
+                found.append(WholeCalls(cell.method, cell.n, len(fractions), ratio))
+    return found
+
+
+def _measured_cells(
+    m: Measurement, series: Mapping[Key, Series], reference: Series, core: CoreState | None
+) -> dict[Key, Cell]:
     cells = {
-        key: _cell(s, reference, m) for key, s in series.items() if key[0] in m.protocol.methods and reference.seconds
+        key: _cell(s, reference, m, core)
+        for key, s in series.items()
+        if key[0] in m.protocol.methods and reference.seconds
     }
     resolution = m.protocol.clock_resolution_seconds
     own = {key: series[key] for key in cells}
@@ -168,8 +248,9 @@ def _measured_cells(m: Measurement, series: Mapping[Key, Series], reference: Ser
     return cells
 
 
-def _cell(s: Series, reference: Series, m: Measurement) -> Cell:
-    gflops, flags = Rate.of(s.rates), quality.flags(s, m.cpus, reference.by_round())
+def _cell(s: Series, reference: Series, m: Measurement, core: CoreState | None) -> Cell:
+    gflops = Rate.of(s.rates)
+    flags = quality.flags(s, m.cpus, reference.by_round(), _contended(s, core))
     notes, wide = quality.describe(flags), quality.wide(gflops)
     if wide:
         notes.append(f"its interval is {100 * (gflops.high - gflops.low) / gflops.median:.0f} % wide")
@@ -182,7 +263,7 @@ def _cell(s: Series, reference: Series, m: Measurement) -> Cell:
         total_seconds=s.total_seconds,
         gflops=gflops,
         peak_fraction=peak_fraction(s, reference, m.roof),
-        contended=flags.count("slowed") / len(flags),
+        contended=sum(flag in ("slowed", "contended") for flag in flags) / len(flags),
         noisy=wide or quality.noisy(flags),
         flags=flags,
         invalid=[],
@@ -226,6 +307,17 @@ def paired(a: Series, b: Series) -> Ratio | None:
     return stats.paired_ratio([x[r] for r in common], [y[r] for r in common]) if common else None
 
 
+def _alone_ratio(a: Cell, b: Cell) -> Ratio | None:
+    """How many times as fast a is as b on a core alone; None where that is not known."""
+    if not (a.alone and b.alone) or a.alone.bound or b.alone.bound:
+        return None
+    x, y = a.peak_fraction, b.peak_fraction
+    return stats.multiply(
+        Ratio(x.value, x.low, x.high, a.alone.uncontended, "ci95"),
+        Ratio(1 / y.value, 1 / y.high, 1 / y.low, b.alone.uncontended, "ci95"),
+    )
+
+
 def _comparison(method: str, other: str, n: int, ratio: Ratio, floor: float) -> Comparison:
     return Comparison(
         method=method,
@@ -250,14 +342,20 @@ def _aa_tests(series: Mapping[Key, Series]) -> list[tuple[Key, Ratio]]:
     return found
 
 
-def _comparisons(series: Mapping[Key, Series], measured: Mapping[Key, Cell], floor: float) -> list[Comparison]:
-    """Each blocked variant against naive, wherever both were measured."""
-    found = []
-    for method, n in measured:
-        if method in PYTHON_METHODS and method != "naive" and ("naive", n) in measured:
+def _comparisons(
+    series: Mapping[Key, Series], measured: Mapping[Key, Cell], cells: Sequence[Cell], floor: float
+) -> list[Comparison]:
+    """Each blocked variant against naive: alone where both are known so, else wherever both were measured, in pairs."""
+    by_key, found = {(c.method, c.n): c for c in cells}, []
+    for (method, n), cell in by_key.items():
+        naive = by_key.get(("naive", n))
+        if method not in PYTHON_METHODS or method == "naive" or not naive:
+            continue
+        ratio = _alone_ratio(cell, naive)
+        if not ratio and (method, n) in measured and ("naive", n) in measured:
             ratio = paired(series[method, n], series["naive", n])
-            if ratio:
-                found.append(_comparison(method, "naive", n, ratio, floor))
+        if ratio:
+            found.append(_comparison(method, "naive", n, ratio, floor))
     return sorted(found, key=lambda c: (PYTHON_METHODS.index(c.method), c.n))
 
 
@@ -271,9 +369,9 @@ def _largest_speedup(cells: Sequence[Cell], sizes: Sequence[int], measured_only:
 
 
 def _speedup(cells: Sequence[Cell], naive: Cell, matmul: Cell) -> Speedup:
-    """Its interval is the quotient of theirs, so a cautious one."""
+    """Of a core alone where that is known. The interval of the other is the quotient of theirs, so a cautious one."""
     timed = [_timed(cells, naive), _timed(cells, matmul)]
-    return Speedup(
+    seen = Speedup(
         n=naive.n,
         factor=matmul.gflops.median / naive.gflops.median,
         low=matmul.gflops.low / naive.gflops.high,
@@ -284,6 +382,30 @@ def _speedup(cells: Sequence[Cell], naive: Cell, matmul: Cell) -> Speedup:
         matmul_seconds=matmul.call_seconds,
         withheld=_why_withheld(timed),
     )
+    if not (naive.alone and matmul.alone):
+        return seen
+    slow, fast = naive.alone.gflops, matmul.alone.gflops
+    ratio = stats.multiply(
+        Ratio(fast.value, fast.low, fast.high, matmul.alone.uncontended, "ci95"),
+        Ratio(1 / slow.value, 1 / slow.high, 1 / slow.low, naive.alone.uncontended, "ci95"),
+    )
+    return msgspec.structs.replace(
+        seen,
+        factor=ratio.value,
+        low=ratio.low,
+        high=ratio.high,
+        extrapolated=any(c.extrapolated and c.alone and c.alone.source == "calls" for c in (naive, matmul)),
+        basis=f"{_rests_on(naive)}; {_rests_on(matmul)}",
+        naive_seconds=naive.flops / slow.value / 1e9,
+        matmul_seconds=matmul.flops / fast.value / 1e9,
+        withheld=_why_invalid(timed),
+        as_it_was=seen,
+    )
+
+
+def _rests_on(cell: Cell) -> str:
+    assert cell.alone
+    return f"{cell.alone.uncontended} uncontended {cell.alone.source} of {cell.method} at N={cell.n}"
 
 
 def _timed(cells: Sequence[Cell], cell: Cell) -> Cell:
@@ -293,15 +415,19 @@ def _timed(cells: Sequence[Cell], cell: Cell) -> Cell:
 
 
 def _why_withheld(cells: Sequence[Cell]) -> str | None:
-    """Why nothing should be said that rests on these cells; None if there is no reason."""
-    for cell in cells:
-        if cell.invalid:
-            return f"{cell.method} at N={cell.n} cannot be true: {cell.invalid[0]}"
+    """Why nothing should be said of wall times that rest on these cells; None if there is no reason."""
+    if why := _why_invalid(cells):
+        return why
     for cell in cells:
         if quality.interrupted(cell.flags):
             noise = quality.describe(cell.flags)[0]
             return f"{cell.method} at N={cell.n} did not have its core to itself: {noise}"
     return None
+
+
+def _why_invalid(cells: Sequence[Cell]) -> str | None:
+    invalid = (f"{c.method} at N={c.n} cannot be true: {c.invalid[0]}" for c in cells if c.invalid)
+    return next(invalid, None)
 
 
 def _cube_law(measured: Mapping[Key, Cell]) -> list[CubeLaw]:

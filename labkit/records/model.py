@@ -11,7 +11,7 @@ from labkit.machine.caches import Cache
 from labkit.machine.hardware import Hardware, MachineIdentity
 from labkit.stats import IntervalKind, Verdict, median_interval
 
-Flag = Literal["preempted", "stolen", "second thread", "slowed"]
+Flag = Literal["preempted", "stolen", "second thread", "slowed", "contended"]
 Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 Amount = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]  # flops or bytes
 Seconds = Annotated[float, msgspec.Meta(ge=0, lt=1e9)]
@@ -56,8 +56,8 @@ class Series(Record, omit_defaults=True):
 
     `seconds` and `cpu_seconds` are wall and processor time of one call, `calls` how many calls a sample has, `rounds`
     the round it was taken in (equal rounds make a pair), `steal_seconds` what the hypervisor took from all CPUs
-    meanwhile (null where it is not told), `at` when it ended, in seconds since the run began. The last two may
-    be empty.
+    meanwhile (null where it is not told), `at` when it ended, in seconds since the run began, `probe` the reading of
+    the core before it (the next one is that after it). The last three may be empty.
     """
 
     name: str
@@ -70,9 +70,10 @@ class Series(Record, omit_defaults=True):
     cpu_seconds: list[Seconds] = []
     steal_seconds: list[Seconds | None] = []
     at: list[Seconds] = []
+    probe: list[Count] = []
 
     def __post_init__(self) -> None:
-        columns = (self.rounds, self.calls, self.cpu_seconds, self.steal_seconds, self.at)
+        columns = (self.rounds, self.calls, self.cpu_seconds, self.steal_seconds, self.at, self.probe)
         if any(len(column) not in (0, len(self.seconds)) for column in columns):
             raise ValueError(f"the columns of {self.name} at {self.n} differ in length")
 
@@ -97,6 +98,18 @@ class Series(Record, omit_defaults=True):
     def total_seconds(self) -> float:
         """Wall time in timed calls."""
         return sum(s * calls for s, calls in zip(self.seconds, self.calls, strict=True))
+
+
+class Readings(Record):
+    """The state of the core between samples, in columns: rates by processor time, of the FMA loop and of two dots."""
+
+    fma_gflops: list[Positive] = []
+    l1_gbs: list[Positive] = []
+    l2_gbs: list[Positive] = []
+
+    def __post_init__(self) -> None:
+        if not len(self.fma_gflops) == len(self.l1_gbs) == len(self.l2_gbs):
+            raise ValueError("the columns of the readings differ in length")
 
 
 def _check_paired(samples: Sequence[Series]) -> None:
@@ -315,11 +328,26 @@ class Roof(Record):
     bounds_matmul: bool
 
 
-class Cell(Record):
-    """A method at a size. Of an extrapolated cell nothing was timed: its rate is its base's.
+class Alone(Record):
+    """A cell on a core that it has to itself: GFLOPS at the run's FMA peak, so that peak_fraction is their quotient.
 
-    `flags` has one entry a sample: what disturbed it, if anything did. `contended` is the portion of samples on a
-    slowed core. `invalid` says why the cell cannot be true.
+    `uncontended` of `samples` were alone, of the calls themselves or of slices of them. `bound`: too few were, and the
+    interval holds all that can be said.
+    """
+
+    gflops: Estimate
+    uncontended: int
+    samples: int
+    source: Literal["calls", "slices"]
+    bound: bool
+
+
+class Cell(Record):
+    """A method at a size. Of an extrapolated cell no whole call was timed: its rate is its base's.
+
+    `gflops` is as it was, by wall time; `alone` and `peak_fraction` are of a core that is not shared. `flags` has one
+    entry a sample: what disturbed it, if anything did. `contended` is the portion of samples on a shared core.
+    `invalid` says why the cell cannot be true.
     """
 
     method: str
@@ -335,6 +363,7 @@ class Cell(Record):
     flags: list[Flag | None]
     invalid: list[str]
     notes: list[str]
+    alone: Alone | None = None
 
     @property
     def flops(self) -> int:
@@ -347,7 +376,10 @@ class Cell(Record):
 
 
 class Speedup(Record):
-    """`basis` is what it rests on; `withheld` says why a page does not state it."""
+    """Of a core alone, where the run tells; `as_it_was` is then the quotient of the median rates by wall time.
+
+    `basis` is what it rests on; `withheld` says why a page does not state it.
+    """
 
     n: int
     factor: float
@@ -358,6 +390,7 @@ class Speedup(Record):
     naive_seconds: float
     matmul_seconds: float
     withheld: str | None
+    as_it_was: "Speedup | None" = None
 
 
 class Embedding(Record):
@@ -402,12 +435,15 @@ class Measurement(Record):
     roof: Roof
     harness: Harness
     samples: list[Series]
+    readings: Readings = msgspec.field(default_factory=Readings)
 
     def __post_init__(self) -> None:
         _check_paired(self.samples)
+        if any(max(s.probe, default=-1) + 1 >= max(1, len(self.readings.fma_gflops)) for s in self.samples):
+            raise ValueError("a sample names a reading that is not there")
 
 
-class Results(Measurement):
+class Results(Measurement, kw_only=True):
     """With what `labkit.records.derive` made of the samples, for readers that want the numbers alone."""
 
     cells: list[Cell]

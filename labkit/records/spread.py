@@ -1,5 +1,6 @@
 """How far runs of the same thing differ from run to run, and how far Pythons do. Pure."""
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -74,6 +75,17 @@ def spreads(runs: Sequence[RepeatedRun]) -> list[Spread]:
             gflops, fraction = (max(_apart([f[i] for f in figures]) for figures in several) for i in (0, 1))
             found.append(Spread(*key, gflops, fraction, *_busy(runs, key)))
     return found
+
+
+def coverage(runs: Sequence[RepeatedRun]) -> tuple[int, int]:
+    """In how many cases, of how many, a run's interval of a fraction of peak holds the median over runs of its kind."""
+    held = []
+    for key, python in itertools.product(_keys(runs), versions(runs)):
+        own = [c.peak_fraction for run in _alone(runs, python) for c in run.cells if (c.method, c.n) == key]
+        if len(own) > 1:
+            center = median(e.value for e in own)
+            held += [e.low <= center <= e.high for e in own]
+    return sum(held), len(held)
 
 
 def pythons(runs: Sequence[RepeatedRun]) -> list[PythonRatio]:

@@ -77,6 +77,16 @@ def prepare(target: Target, clock: Clock, rng: np.random.Generator) -> Core:
     )
 
 
+def widest(target: Target, clock: Clock, rng: np.random.Generator, rounds: int = SWEEP_ROUNDS) -> Workload:
+    """The faster of the loops of each vector width, by brief samples: the peak without a sweep over accumulators."""
+    # Enough accumulators for four units of latency four, where there are registers for them.
+    count = 16 if target.registers >= 32 else 10
+    compiled = [compiled_or_none(target, lanes, count, PEAK) for lanes in instruction_sets(target)]
+    loops = [loop for loop in compiled if loop] or [peak_probe(target, target.lanes, count, target.fma, PEAK)]
+    sample(loops, clock, rng, rounds)
+    return max(loops, key=fastest)
+
+
 def compiled_or_none(
     target: Target, lanes: int, accumulators: int, name: str, fma: bool = True, adds: int = 0, ticks: int = 0
 ) -> Workload | None:

@@ -20,7 +20,7 @@ from labkit.roofline.derive import CEILING, PEAK, WORKING_SET, derive
 from labkit.roofline.kernels import COPY, DOT, MATMUL_N
 from labkit.roofline.model import LOADS_STORES
 from labkit.roofline.peak import SAMPLE_SECONDS
-from labkit.roofline.probes import Streams, Windows, clock_probe, peak_probe
+from labkit.roofline.probes import Streams, Windows, clock_probe
 from labkit.show.screen import Screen
 
 SEED = 42
@@ -222,11 +222,8 @@ def measure(observed: Observed, screen: Screen) -> Roofline:
 def probe() -> dict[str, float]:
     """Peak and clock alone, by the fastest of brief samples side by side."""
     clock, target, rng = SystemClock(), host_target(), np.random.default_rng(SEED)
-    # Enough accumulators for four units of latency four, where there are registers for them.
-    count = 16 if target.registers >= 32 else 10
     stay_on_fastest()
-    compiled = [peak.compiled_or_none(target, lanes, count, PEAK) for lanes in peak.instruction_sets(target)]
-    loops = [loop for loop in compiled if loop] or [peak_probe(target, target.lanes, count, target.fma, PEAK)]
-    ghz = clock_probe(target)
-    peak.sample([ghz, *loops], clock, rng, PROBE_ROUNDS)
-    return {"fp32_fma_gflops": round(max(map(peak.fastest, loops)), 3), "clock_ghz": round(peak.fastest(ghz), 4)}
+    loop, ghz = peak.widest(target, clock, rng), clock_probe(target)
+    loop.samples.clear()
+    peak.sample([ghz, loop], clock, rng, PROBE_ROUNDS)
+    return {"fp32_fma_gflops": round(peak.fastest(loop), 3), "clock_ghz": round(peak.fastest(ghz), 4)}

@@ -8,7 +8,7 @@ from typing import Any
 
 import jinja2
 
-from labkit import quality
+from labkit import contention, quality
 from labkit.records.derive import REFERENCE, Analysis
 from labkit.records.find import Run
 from labkit.records.model import Factor, Ladder, LadderCell, LadderRung, Manifest, Repeat, Roofline
@@ -78,6 +78,9 @@ def matmul_page(run: Run) -> str:
         describe=quality.describe,
         disturbed=_disturbed(a),
         aa_tests=_aa_tests(a),
+        states=_states(a),
+        whole_calls=_whole_calls(a),
+        between=contention.BETWEEN_PROCESSES,
     )
 
 
@@ -94,6 +97,27 @@ def _rates(run: Run) -> str:
         rows.append([*row, text.estimate(matmul.peak_fraction) if matmul else "-"])
     head = ["N", *map(method_name, methods), "`np.matmul`, fraction of peak"]
     return _table("r" * len(head), head, rows)
+
+
+def _states(a: Analysis) -> str:
+    """Each cell alone and as it was."""
+    rows = []
+    for c in a.cells:
+        if c.alone:
+            least = "≥ " * c.alone.bound
+            counted = f"{c.alone.uncontended} of {c.alone.samples} {c.alone.source}"
+            part = text.estimate(c.peak_fraction)
+            was = flops(c.gflops.median) + " †" * c.extrapolated
+            rows.append(
+                [method_name(c.method), str(c.n), least + flops(c.alone.gflops.value), least + part, counted, was]
+            )
+    head = ["", "N", "alone", "fraction of peak (95 %)", "uncontended", "as it was"]
+    return _table("lrrrrr", head, rows)
+
+
+def _whole_calls(a: Analysis) -> str:
+    rows = [[method_name(w.method), str(w.n), str(w.calls), significant(w.ratio)] for w in a.whole_calls]
+    return _table("lrrr", ["", "N", "uncontended whole calls", "their rate over that of slices"], rows)
 
 
 def _blocked(a: Analysis) -> str:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from labkit.records.derive import PYTHON_METHODS, Analysis, Expectation
 from labkit.records.model import Comparison, Estimate, Harness, Ladder, Manifest, Repeat, Results, Roofline
-from labkit.records.spread import FRACTION_BUSY_LIMIT, FRACTION_LIMIT, spreads
+from labkit.records.spread import FRACTION_BUSY_LIMIT, FRACTION_LIMIT, coverage, spreads
 from labkit.roofline.kernels import PEAK, PlacedKernel
 from labkit.show.numbers import (
     count,
@@ -25,6 +25,8 @@ from labkit.show.numbers import (
     times_interval,
 )
 
+# The core was shared for a portion of the run that a page tells from here on.
+TELLING_CONTENTION = 0.1
 # The time that the roofline took is told apart from this on, s.
 TELLING_ROOF_SECONDS = 2.0
 EXPECTATIONS = {
@@ -92,7 +94,8 @@ def _speedup(analysis: Analysis) -> Answer:
         return Answer(question, f"Withheld: {s.withheld}. Run it again with less beside it.", "withheld")
     says = (
         f"**{times(s.factor)} as fast as the loop in Python**: `np.matmul` at N = {s.n}, "
-        f"{seconds(s.matmul_seconds)} instead of {seconds(s.naive_seconds)}{', extrapolated' * s.extrapolated}."
+        f"{seconds(s.matmul_seconds)} instead of {seconds(s.naive_seconds)}{', extrapolated' * s.extrapolated}"
+        f"{', on a core of its own' * bool(s.as_it_was)}."
     )
     return Answer(question, says)
 
@@ -100,7 +103,7 @@ def _speedup(analysis: Analysis) -> Answer:
 def factors(results: Results, analysis: Analysis) -> tuple[float, float] | None:
     """How many times as fast einsum is as naive, and np.matmul as einsum, at the largest size, if it has all three."""
     cells = [analysis.cell(method, max(results.protocol.sizes)) for method in ("naive", "einsum", "matmul")]
-    rates = [cell.gflops.median for cell in cells if cell]
+    rates = [cell.alone.gflops.value if cell.alone else cell.gflops.median for cell in cells if cell]
     return (rates[1] / rates[0], rates[2] / rates[1]) if len(rates) == 3 else None
 
 
@@ -126,6 +129,10 @@ def _fraction(results: Results, analysis: Analysis) -> Answer:
     if cell.invalid:
         return Answer(question, f"Withheld: `np.matmul` at N = {n} cannot be true, as {cell.invalid[0]}.", "withheld")
     part, rate = fraction(cell.peak_fraction.value), flops(cell.gflops.median)
+    if cell.alone and analysis.core:
+        rate = f"{significant(cell.alone.gflops.value)} of {flops(analysis.core.peak_gflops)}"
+        if cell.alone.bound:
+            part = f"At least {fraction(cell.peak_fraction.low)}"
     return Answer(question, f"**{part} of this core's FMA peak**, by `np.matmul` at N = {n}: {rate}.")
 
 
@@ -157,7 +164,11 @@ def notes(results: Results, analysis: Analysis) -> list[tuple[str, str]]:
         if any(cell.extrapolated for cell in analysis.cells):
             says = f"cells not measured yet are extrapolated and marked. {says}"
         found.append(("This is a quick pass" if quick else "This is an unfinished run", says))
-    if analysis.noise.noisy:
+    if analysis.core:
+        if analysis.core.contended > TELLING_CONTENTION:
+            says = "fractions of peak, ratios and the speedup rest on the samples in which it was not."
+            found.append((f"The core was shared {percent(analysis.core.contended, 2)} of the time", says))
+    elif analysis.noise.noisy:
         found.append(("This run is noisy", f"the reference kernel shows it, as {'; '.join(analysis.noise.because)}."))
     return found
 
@@ -236,6 +247,8 @@ def repeat_summary(repeat: Repeat) -> list[str]:
         f"over {count(alone, 'run')} they differ by up to {percent(most)} "
         f"(wanted: {percent(FRACTION_LIMIT, 1)} at most), GFLOPS by up to {percent(max(s.gflops for s in found))}."
     ]
+    held, cases = coverage(repeat.runs)
+    lines.append(f"The 95 % intervals of single runs hold the median of all runs in {held} of {cases} cases.")
     shifts = [abs(s.peak_fraction_busy) for s in found if s.peak_fraction_busy is not None]
     if shifts:
         end, noisy = "", any(run.noisy for run in repeat.runs if run.beside != "nothing")

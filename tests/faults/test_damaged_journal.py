@@ -45,7 +45,7 @@ def test_an_entry_with_a_field_gone_or_of_another_kind_is_refused_or_resumed_fro
     output, _ = stopped
     lines = journals(output)[0].read_bytes().splitlines(keepends=True)
     one_of_each_kind = {json.loads(line)["kind"]: i for i, line in enumerate(lines) if i}
-    assert len(one_of_each_kind) == 3
+    assert len(one_of_each_kind) == 4
     for i in one_of_each_kind.values():
         for what, entry in damaged_document(json.loads(lines[i]), others=3):
             raw = b"".join([*lines[:i], json.dumps(entry).encode() + b"\n", *lines[i + 1 :]])

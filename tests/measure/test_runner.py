@@ -24,9 +24,9 @@ FAMILY = {"naive": "python", "blocked": "python"}
 class Run(FakeClock):
     """Fake workloads; after `stop_after` calls of any of them Ctrl-C arrives."""
 
-    def __init__(self, path, declared, requirement=Requirement(6, 1.0), stop_after=None, pilots=None):  # noqa: B008
+    def __init__(self, path, declared, requirement=Requirement(6, 1.0), stop_after=None, pilots=None, **more):  # noqa: B008
         super().__init__()
-        self.calls, self.stop_after, self.order = 0, stop_after, []
+        self.calls, self.stop_after, self.order, self.told = 0, stop_after, [], []
         jobs = [
             Job(Workload(name, n, self._call(name, n, seconds, extra)), requirement, name, FAMILY.get(name, name))
             for name, n, seconds, extra in declared
@@ -34,7 +34,11 @@ class Run(FakeClock):
         self.journal = Journal(path, "the same")
         screen = Screen(["method"], console=Console(file=StringIO()))
         pilots = pilots or {name: (n, seconds) for name, n, seconds, _ in reversed(declared)}
-        self.runner = Runner(jobs, self.journal, self, screen, lambda _: None, self.now, 1, pilots, roof_seconds=2.5)
+        self.runner = Runner(jobs, self.journal, self, screen, self._watch, self.now, 1, pilots, 2.5, **more)
+
+    def _watch(self, runner):
+        """Between samples: when it is, and how long the run says it still takes."""
+        self.told.append((self.now, runner.remaining_seconds))
 
     def _call(self, name, n, seconds, extra):
         first = [extra]
@@ -51,7 +55,8 @@ class Run(FakeClock):
 
     def run(self):
         self.runner.first_pass()
-        self.runner.second_pass()
+        if not self.runner.quick:
+            self.runner.second_pass()
         self.journal.close()
         return self
 
@@ -236,3 +241,17 @@ def test_a_short_cell_whose_last_reading_stalled_is_still_timed_in_every_round(p
     run.journal.close()
     assert run.rounds("matmul", 64) == run.rounds("matmul", 128)
     assert len(run.samples()["matmul", 64]) > before
+
+
+@pytest.mark.parametrize("quick", [True, False])
+@pytest.mark.parametrize("wrong", [1.0, 0.6, 1.8])  # the pilots' prices
+def test_the_time_left_is_honest_at_a_tenth_and_at_half_of_the_way(path, quick, wrong):
+    declared = [*SHORT, *LONG, *DEAR]
+    pilots = {name: (n, wrong * seconds) for name, n, seconds, _ in reversed(declared)}
+    run = Run(path, declared, pilots=pilots, quick=quick)
+    began = run.now
+    run.run()
+    whole = run.now - began
+    for portion, factor in ((0.1, 1.5), (0.5, 1.2)):
+        now, left = next((now, left) for now, left in run.told if now - began >= portion * whole)
+        assert left == pytest.approx(began + whole - now, rel=factor - 1)

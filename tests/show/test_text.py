@@ -108,8 +108,9 @@ def test_the_ends_of_the_other_commands_state_their_records_numbers():
     *factors, whole = text.ladder_summary(made_up.ladder())
     assert factors[0].split() == ["compiled", "100×", "(100", "to", "100)"]
     assert "20,000×" in whole
-    alone, busy = text.repeat_summary(made_up.repeat())
+    alone, held, busy = text.repeat_summary(made_up.repeat())
     assert "over 5 runs they differ by up to 0 % (wanted: 3 % at most), GFLOPS by up to 1.0 %" in alone
+    assert "in 60 of 60 cases" in held
     assert busy.startswith("Beside a busy process")
     assert text.repeat_summary(made_up.repeat(runs=1, busy=False)) == ["There are too few runs to compare."]
 
