@@ -53,28 +53,18 @@ def flags(
     `cpus` share the steal time that is counted; `contended` says of each sample whether the core was shared. Without
     it `reference`, the reference kernel's rate by round in GB/s, shows a slowed core.
     """
-    usual = stats.percentile(list(reference.values()), USUAL_PERCENTILE) if reference else None
+    usual = stats.percentile(list(reference.values()), USUAL_PERCENTILE) if reference and contended is None else None
     steal = s.steal_seconds or [None] * len(s.seconds)
-    if contended is not None:
-        rounds = s.rounds or [0] * len(s.seconds)
-        return [
-            found if found in ("second thread", "stolen") else "contended" if shared else found
-            for found, shared in zip(
-                (
-                    _flag(busy, seconds * calls * cpus, taken, None, None)
-                    for busy, seconds, calls, taken, _ in zip(
-                        cpu_over_wall(s), s.seconds, s.calls, steal, rounds, strict=True
-                    )
-                ),
-                contended,
-                strict=True,
-            )
-        ]
-    return [
+    found = [
         _flag(busy, seconds * calls * cpus, taken, reference.get(round_), usual)
         for busy, seconds, calls, taken, round_ in zip(
             cpu_over_wall(s), s.seconds, s.calls, steal, s.rounds, strict=True
         )
+    ]
+    if contended is None:
+        return found
+    return [
+        "contended" if shared and f in (None, "preempted") else f for f, shared in zip(found, contended, strict=True)
     ]
 
 

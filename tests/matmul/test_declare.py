@@ -101,3 +101,21 @@ def test_the_gather_and_the_one_hot_product_fetch_the_same_row_each_by_itself():
     one_hot.call.keywords["out"][:] = 0
     assert np.array_equal(one_hot.call(), fetched)
     assert projection.call().shape == (32 * 16, 600)
+
+
+@pytest.mark.parametrize(("name", "steps"), [("naive", 128), ("blocked", 64), ("blocked_32", 32)])
+def test_a_slice_is_part_of_the_very_product_and_its_flops_are_those_that_it_does(name, steps):
+    rng = np.random.default_rng(1)
+    A, B = (rng.standard_normal((128, 128)).astype(np.float32) for _ in "AB")
+    C = np.zeros_like(A)
+    workload = declare.slices(name, declare.bare(KNOWN[name]), (A, B, C), seed=3)
+    seen = set()
+    for _ in range(30):
+        C[:] = 0
+        workload.call()
+        done = C != 0
+        assert workload.flops == 2 * steps * done.sum()
+        seen.add(tuple(np.argwhere(done)[0]))
+        if name == "naive":
+            assert np.allclose(C[done], (A @ B)[done], rtol=1e-3, atol=1e-3)
+    assert len(seen) > 3  # they lie all over the matrices
