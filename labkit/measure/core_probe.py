@@ -28,6 +28,7 @@ DOT_SECONDS = 0.0003
 # A reading this old says nothing of the sample that follows.
 STALE_SECONDS = 0.005
 _ANSWER = struct.Struct("dd")
+GONE = "the process that runs the FMA loop ended: 'make roofline' shows whether that loop can run here"
 
 
 class Probe(Protocol):
@@ -56,6 +57,7 @@ class CoreProbe:
             [sys.executable, "-P", "-m", "labkit.roofline.fma_child"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # that it ended is said in one line
             bufsize=0,
             start_new_session=True,  # the terminal's Ctrl-C is this process's to take
         )
@@ -98,9 +100,6 @@ class CoreProbe:
             if stream:
                 stream.close()
         self._child.wait()
-
-
-GONE = "the process that runs the FMA loop ended: run it again"
 
 
 def _dot(size: int) -> Workload:

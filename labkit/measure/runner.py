@@ -75,6 +75,11 @@ class Job:
         return self.requirement.met(len(w.samples), w.total_seconds)
 
 
+def _size(w: Workload) -> float:
+    """The N of a whole product that does as many flops: a slice is as dear at any order as at another."""
+    return float((w.flops / 2) ** (1 / 3)) if w.flops else float(w.n)
+
+
 class Runner:
     """Runs jobs to their requirements. `on_progress` is called between samples, never within one."""
 
@@ -204,10 +209,11 @@ class Runner:
             w = job.workload
             if not (job.warm or w.samples):
                 same = (other for other in self.jobs.values() if other.workload.name == w.name)
-                known = {o.workload.n: o.call_seconds for o in same if o.warm or o.workload.samples}
+                known = {_size(o.workload): o.call_seconds for o in same if o.warm or o.workload.samples}
                 if not known and w.name in self.pilots:
-                    known = dict([self.pilots[w.name]])
-                w.estimate = schedule.predict_seconds(w.n, known) or self.clock.resolution
+                    n, seconds = self.pilots[w.name]
+                    known = {float(n): seconds}
+                w.estimate = schedule.predict_seconds(_size(w), known) or self.clock.resolution
 
     # --- measuring ---
 

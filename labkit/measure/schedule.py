@@ -59,7 +59,7 @@ def fits_first_pass(call_seconds: float, requirement: Requirement) -> bool:
     return call_seconds * calls <= FIRST_PASS_SECONDS
 
 
-def predict_seconds(n: int, known: Mapping[int, float]) -> float | None:
+def predict_seconds(n: float, known: Mapping[float, float]) -> float | None:
     """The cost model T(N) = T(m) (N / m)^3 from the nearest size known; None if none is."""
     if not known:
         return None

@@ -255,3 +255,20 @@ def test_the_time_left_is_honest_at_a_tenth_and_at_half_of_the_way(path, quick, 
     for portion, factor in ((0.1, 1.5), (0.5, 1.2)):
         now, left = next((now, left) for now, left in run.told if now - began >= portion * whole)
         assert left == pytest.approx(began + whole - now, rel=factor - 1)
+
+
+def test_slices_of_any_order_belong_to_a_quick_run_that_is_resumed(path):
+    def slices(n, clock):
+        return Job(clock.workload(0.01, name="naive slice", n=n, flops=2 * 32**3), Requirement(20, 0.0), "a slice", "s")
+
+    for _ in range(2):
+        clock = FakeClock()
+        screen = Screen(["method"], console=Console(file=StringIO()))
+        journal, jobs = Journal(path, "the same"), [slices(n, clock) for n in (64, 1024)]
+        runner = Runner(jobs, journal, clock, screen, lambda _: None, clock.now, 1, {}, quick=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            runner.first_pass()
+        journal.close()
+        assert [len(job.workload.samples) >= 20 for job in jobs] == [True, True]
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join(line for line in lines if b'"n":1024' not in line))
