@@ -185,8 +185,8 @@ def aligned(elements: int, offset: int = 0) -> Floats:
 class Arena:
     """Room for matrices, in huge pages where the system has them.
 
-    Their physical addresses then follow each other, as one process's small pages do not: from process to process the
-    same product of order 64 differed by 5 % in small pages, and by 2 % in huge ones.
+    Their physical addresses then follow each other. Those of small pages differ from process to process, and with them
+    which lines fall into the same places of a cache.
     """
 
     # Where the matrices of a product begin in their pages: at different places, lest a store alias with later loads.
