@@ -1,4 +1,4 @@
-"""A ReFrame check: each node measures its own roofline, runs the quick benchmark, and is judged by fraction of peak."""
+"""A ReFrame check: each node measures its own roofline, makes a quick run, and is judged by fraction of peak."""
 
 import json
 import shlex

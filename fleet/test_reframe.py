@@ -175,7 +175,7 @@ def test_a_sound_node_passes_and_the_reference_can_be_given(fleet, checkout):
 @pytest.mark.parametrize(
     ("how", "reason"),
     [
-        ({"matmul": 140.0}, "matmul at N=128: it reaches 140 % of the peak"),
+        ({"matmul": 140.0}, "matmul at N = 128: it reaches 140 % of the peak"),
         ({"record": False, "status": 2, "says": "bench.py: {no} BLAS"}, "ended with status 2: bench.py: {no} BLAS"),
         ({"record": False}, "the job ended without record/results.json"),
         ({"python": "/nowhere/python"}, "/nowhere/python"),

@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import io
+import re
 import signal
 import sys
 import textwrap
@@ -72,10 +73,10 @@ COMMANDS = {
     ),
     "ladder": Command(
         "labkit.ladder.run:run",
-        "Rebuild the gap between the loop and the BLAS, one change at a time.",
+        "Rebuild the gap from the loop to the BLAS, one change at a time.",
         "--sizes 64,256",
         (
-            ("--sizes", {"default": SIZES, "help": "orders N, separated by commas; the factors are the largest's"}),
+            ("--sizes", {"default": SIZES, "help": "orders N, separated by commas; factors are those at the largest"}),
             flag("--fresh", "start over: forget an unfinished run"),
             REDRAW,
             output("experiments/03-speedup-ladder"),
@@ -83,16 +84,16 @@ COMMANDS = {
     ),
     "gemm": Command(
         "labkit.gemm.versus:run_command",
-        "Time the generated product beside np.matmul and the FMA loop.",
+        "Time the generated product beside np.matmul and the FMA peak.",
         "--sizes 256,1024",
         (
-            ("--rounds", {"type": int, "default": 15, "help": "samples of each of the three, per size; at least 9"}),
+            ("--rounds", {"type": int, "default": 15, "help": "samples of each, per size; at least 9"}),
             ("--sizes", {"default": "", "help": "orders N, separated by commas; all if empty"}),
         ),
     ),
     "repeat": Command(
         "labkit.repeat:run",
-        "Run the quick benchmark again and again: what moves, what stays. Also under several Pythons.",
+        "Repeat the quick run: what moves, what stays. Also under several Pythons.",
         "--runs 3",
         (
             ("--runs", {"type": int, "help": "quick runs, about a minute each (default: 5; with --pythons 6 of each)"}),
@@ -103,14 +104,14 @@ COMMANDS = {
     ),
     "doctor": Command(
         "labkit.doctor.report:run_command",
-        "Is this NumPy healthy? Its BLAS, threads, speed, and the machine. Takes less than 20 s.",
+        "Is this NumPy healthy? Checks its BLAS, threads and speed, and the machine, in under 20 s.",
         "--json",
         (JSON,),
         status="0 healthy, 1 findings",
     ),
     "verify": Command(
         "labkit.verify.command:run",
-        "Is this a valid result of the assignment? It runs the submission's code, and is no jail.",
+        "Is this a valid result of the assignment? It runs the submission's code and is no sandbox.",
         "experiments/03-matmul-perf",
         (FOLDERS,),
         (JSON, MARKDOWN),
@@ -118,20 +119,20 @@ COMMANDS = {
     ),
     "compare": Command(
         "labkit.comparison:run",
-        "Results side by side, held against the first: of machines, Pythons, NumPy builds or commits.",
+        "Compare results: of machines, Pythons, NumPy builds or commits.",
         "laptop/ desktop/ --output comparison/",
         (FOLDERS, ("--output", {"type": Path, "help": "leave a page and a figure in this folder too"})),
         (JSON, MARKDOWN),
     ),
     "report": Command(
         "labkit.show.html:run",
-        "One HTML file to explore: figures, tables, answers.",
+        "Make one HTML file to explore: answers, figures, tables.",
         "experiments/03-matmul-perf --output report.html",
         (FOLDERS, ("--output", {"type": Path, "default": Path("report.html"), "help": "(default: report.html)"})),
     ),
     "export": Command(
         "labkit.export:run",
-        "A result in the format of another tool.",
+        "Write a result in the format of another tool.",
         "experiments/03-matmul-perf --format csv",
         (
             ("folder", {"metavar": "DIR", "type": Path, "help": "a folder with results.json"}),
@@ -141,7 +142,7 @@ COMMANDS = {
     ),
     "redraw": Command(
         "labkit.show.artifacts:run",
-        "Draw the figures and render the pages of an experiment's folder again, from its records.",
+        "Draw figures and pages of an experiment again, from its records.",
         "experiments/01-roofline",
         (
             ("folders", {"nargs": "+", "metavar": "DIR", "type": Path, "help": "an experiment's folder"}),
@@ -162,23 +163,28 @@ COMMANDS = {
     ),
 }
 
+# The commands by what one wants, as --help lists them.
+GROUPS = {
+    "measure": ("roofline", "ladder", "gemm", "repeat"),
+    "check and compare": ("doctor", "verify", "compare"),
+    "show and pass on": ("report", "export", "redraw", "schema", "completion"),
+}
+
 
 def parser() -> OneLineParser:
     """The commands; each sets `run`, which takes the parsed arguments and returns the exit status."""
     layout: dict[str, Any] = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
     top = OneLineParser(
         prog=PROGRAM,
-        description="Why is np.matmul so much faster than the same loop in Python, and how far is it from the limit?",
-        epilog="example:\n  labkit doctor\n\nevery command has an example of its own: labkit COMMAND --help",
+        description="Why is np.matmul so much faster than a loop in Python, and what is the limit?",
+        epilog=f"{_listed()}\n\n{PROGRAM} COMMAND --help explains a command and gives an example.",
         **layout,
     )
-    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, help="one of those below")
     for name, command in COMMANDS.items():
         end = f"example:\n  {PROGRAM} {name} {command.example}\n\nexit status: {command.status}, 2 could not run"
         said = textwrap.fill(command.says, COLUMNS)
-        added = commands.add_parser(
-            name, help=command.says.partition(". ")[0].removesuffix(".") + ".", description=said, epilog=end, **layout
-        )
+        added = commands.add_parser(name, description=said, epilog=end, **layout)
         added.set_defaults(run=_later(command.target), name=name)
         for option, how in command.options:
             added.add_argument(option, **how)
@@ -186,6 +192,14 @@ def parser() -> OneLineParser:
         for option, how in command.forms:
             forms.add_argument(option, **how)
     return top
+
+
+def _listed() -> str:
+    lines = []
+    for want, names in GROUPS.items():
+        brief = (re.split(r"(?<=[.?]) ", COMMANDS[name].says)[0].rstrip(".") for name in names)
+        lines += [f"{want}:", *(f"  {name:<11} {says}" for name, says in zip(names, brief, strict=True)), ""]
+    return "\n".join(lines).rstrip()
 
 
 def _later(target: str) -> Run:

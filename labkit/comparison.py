@@ -106,7 +106,7 @@ def values(record: RunComparison, quantity: Quantity, intervals: bool = False) -
             texts = [cell_text(by_size[n].cells[i], quantity, intervals) if n in by_size else "-" for n in sizes]
             rows.append([method_name(method), str(i + 1), *texts])
     title = NAMES[quantity] + (", with 95 % intervals" if intervals else "")
-    return Table(title, "ll" + "r" * len(sizes), ["", "run", *(f"N={n}" for n in sizes)], rows)
+    return Table(title, "ll" + "r" * len(sizes), ["", "run", *(f"N = {n}" for n in sizes)], rows)
 
 
 def against(record: RunComparison, quantity: Quantity) -> Table:

@@ -63,17 +63,20 @@ class CoreState:
         return np.asarray((self.fma[first] + self.fma[first + 1]) / 2)
 
 
-def core_state(fma: Sequence[float], l1: Sequence[float], l2: Sequence[float], known: float = 0.0) -> CoreState:
+def core_state(
+    fma: Sequence[float], l1: Sequence[float], l2: Sequence[float], known: tuple[float, float] = (0.0, 0.0)
+) -> CoreState:
     """From the readings: GFLOPS of the FMA loop, GB/s of the two dots.
 
-    `known` is what the roofline has seen of the second dot over the loop, byte/flop: a run that never had the core to
-    itself cannot tell by its own readings.
+    `known` is what the roofline has seen of each dot over the loop, byte/flop: a run that never had the core to itself
+    cannot tell by its own readings.
     """
     rate = np.asarray(fma, dtype=np.float64)
     alone = np.ones(len(rate), dtype=np.bool_)
-    for dot, least in ((l1, 0.0), (l2, KNOWN_PORTION * known)):
+    for dot, alone_before in zip((l1, l2), known, strict=True):
         ratio = np.asarray(dot, dtype=np.float64) / rate
-        alone &= ratio >= (1 - WITHIN) * max(least, float(np.percentile(ratio, ALONE_PERCENTILE)))
+        least = max(KNOWN_PORTION * alone_before, float(np.percentile(ratio, ALONE_PERCENTILE)))
+        alone &= ratio >= (1 - WITHIN) * least
     return CoreState(rate, alone)
 
 

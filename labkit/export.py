@@ -127,7 +127,7 @@ def pyperf(result: Run) -> str:
         "recorded": manifest.created,
         "warmup_calls": result.results.protocol.warmup_calls,
         "peak_gflops": result.results.roof.peak_gflops,
-        "noisy_run": "; ".join(result.analysis.noise.because),
+        "noisy_run": "; ".join(result.analysis.noise),
         "left_out": "; ".join(name(cell) for cell in result.analysis.cells if cell.extrapolated),
     }
     document = {"version": "1.0", "metadata": _present(of_run), "benchmarks": benchmarks}  # what pyperf itself writes

@@ -7,18 +7,15 @@ import itertools
 from collections.abc import Mapping, Sequence
 from statistics import median
 
-from labkit import stats
+from labkit.contention import CoreState
 from labkit.records.model import Cell, Flag, Rate, Series
 
 # Processor time over wall time: below, something else had the core; above, a second thread worked too.
 PREEMPTED_BELOW, SECOND_THREAD_ABOVE = 0.98, 1.05
 # Of all the processor time that the machine had meanwhile, what the hypervisor gave to others.
 STOLEN_ABOVE = 0.02
-# Of the reference kernel's 90th percentile over the run: what it reaches in the same round. Below, the clock was
-# throttled, or a neighbour on the core's other hardware thread took its share.
-SLOWED_BELOW, USUAL_PERCENTILE = 0.80, 90.0
-# So many of a cell's samples disturbed make it noisy. A slow core moves the median later than a preemption does.
-NOISY_PORTION, NOISY_SLOWED_PORTION = 0.10, 0.25
+# So many of a cell's samples without the core make it noisy ...
+NOISY_PORTION = 0.10
 # ... or an interval as wide as this, relative to the median.
 NOISY_WIDTH = 0.20
 
@@ -35,7 +32,6 @@ WORDS: dict[Flag, str] = {
     "preempted": "were preempted",
     "stolen": "lost their core to the hypervisor",
     "second thread": "had a second thread",
-    "slowed": "ran on a slowed core",
     "contended": "shared their core",
 }
 
@@ -45,41 +41,25 @@ def cpu_over_wall(s: Series) -> list[float]:
     return [c / w for c, w in zip(s.cpu_seconds, s.seconds, strict=True)]
 
 
-def flags(
-    s: Series, cpus: int, reference: Mapping[int, float], contended: Sequence[bool] | None = None
-) -> list[Flag | None]:
-    """What disturbed each sample most, if anything did.
-
-    `cpus` share the steal time that is counted; `contended` says of each sample whether the core was shared. Without
-    it `reference`, the reference kernel's rate by round in GB/s, shows a slowed core.
-    """
-    usual = stats.percentile(list(reference.values()), USUAL_PERCENTILE) if reference and contended is None else None
+def flags(s: Series, cpus: int, core: CoreState) -> list[Flag | None]:
+    """What disturbed each sample most, if anything did. `cpus` share the steal time that is counted."""
     steal = s.steal_seconds or [None] * len(s.seconds)
-    found = [
-        _flag(busy, seconds * calls * cpus, taken, reference.get(round_), usual)
-        for busy, seconds, calls, taken, round_ in zip(
-            cpu_over_wall(s), s.seconds, s.calls, steal, s.rounds, strict=True
+    return [
+        _flag(busy, seconds * calls * cpus, taken, alone)
+        for busy, seconds, calls, taken, alone in zip(
+            cpu_over_wall(s), s.seconds, s.calls, steal, core.uncontended(s.probe), strict=True
         )
     ]
-    if contended is None:
-        return found
-    return [
-        "contended" if shared and f in (None, "preempted") else f for f, shared in zip(found, contended, strict=True)
-    ]
 
 
-def _flag(
-    busy: float, cpu_time: float, steal: float | None, reference: float | None, usual: float | None
-) -> Flag | None:
+def _flag(busy: float, cpu_time: float, steal: float | None, alone: bool) -> Flag | None:
     if busy > SECOND_THREAD_ABOVE:
         return "second thread"
     if steal is not None and steal > STOLEN_ABOVE * cpu_time:
         return "stolen"
-    if busy < PREEMPTED_BELOW:
-        return "preempted"
-    if reference is not None and usual is not None and reference < SLOWED_BELOW * usual:
-        return "slowed"
-    return None
+    if not alone:
+        return "contended"
+    return "preempted" if busy < PREEMPTED_BELOW else None
 
 
 def describe(found: Sequence[Flag | None]) -> list[str]:
@@ -92,14 +72,9 @@ def wide(rate: Rate) -> bool:
     return rate.interval == "ci95" and rate.high - rate.low > NOISY_WIDTH * rate.median
 
 
-def interrupted(found: Sequence[Flag | None]) -> bool:
-    """Whether so many samples did not have their core to themselves that their wall time says little."""
-    return sum(flag not in (None, "slowed", "contended") for flag in found) > NOISY_PORTION * len(found)
-
-
 def noisy(found: Sequence[Flag | None]) -> bool:
-    """Whether so many samples were disturbed that the cell is noisy."""
-    return interrupted(found) or found.count("slowed") > NOISY_SLOWED_PORTION * len(found)
+    """Whether so many samples did not have their core that wall time says little; sharing it is told apart."""
+    return sum(flag not in (None, "contended") for flag in found) > NOISY_PORTION * len(found)
 
 
 # --- plausibility checks -------------------------------------------------------------------------------
@@ -124,7 +99,7 @@ def implausible(
         own = sorted((cell for cell in cells.values() if cell.method == method), key=lambda cell: cell.n)
         for small, large in itertools.combinations(own, 2):
             if not _grows(small, large):
-                found[method, large.n].append(f"its time does not grow from N={small.n} to N={large.n}")
+                found[method, large.n].append(f"its time does not grow from N = {small.n} to N = {large.n}")
     return {key: reasons for key, reasons in found.items() if reasons}
 
 

@@ -1,4 +1,4 @@
-"""`labkit repeat`: the quick protocol again and again, beside a busy process, or under several Pythons."""
+"""`labkit repeat`: quick runs, one after another, beside a busy process, or under several Pythons."""
 
 import argparse
 import contextlib

@@ -1,7 +1,7 @@
 """Medians, exact intervals, paired ratios. Pure functions over sequences of positive numbers."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import median
@@ -157,34 +157,8 @@ def noise_floor(ratios: Sequence[Ratio]) -> float:
 
 def fastest(rates: Sequence[float]) -> float:
     """The mean of the fastest hundredth, and of three at least."""
-    return float(_fastest(np.asarray(rates, dtype=np.float64)[None])[0])
-
-
-def ratio_of_fastest(a: Mapping[int, float], b: Mapping[int, float], seed: int = 0) -> Ratio:
-    """fastest(a) / fastest(b), both rates by round, with a 95 % interval resampled over rounds.
-
-    Where the two share six rounds or more, those are resampled together, as what disturbs one disturbs the other.
-    """
-    rng = np.random.default_rng(seed)
-    common = sorted(a.keys() & b.keys())
-    together = len(common) >= FEWEST_FOR_INTERVAL
-    x = np.array([a[r] for r in (common if together else sorted(a))])
-    y = np.array([b[r] for r in (common if together else sorted(b))])
-    picks_x = rng.integers(0, len(x), (RESAMPLES, len(x)))
-    picks_y = picks_x if together else rng.integers(0, len(y), (RESAMPLES, len(y)))
-    resampled = _fastest(x[picks_x]) / _fastest(y[picks_y])
-    margin = 50 * (1 - CONFIDENCE)
-    low, high = np.percentile(resampled, [margin, 100 - margin])
-    value = float(_fastest(x[None])[0] / _fastest(y[None])[0])
-    kind: IntervalKind = "ci95" if min(len(x), len(y)) >= FEWEST_FOR_INTERVAL else "range"
-    return Ratio(value, min(float(low), value), max(float(high), value), len(x), kind)
-
-
-def _fastest(samples: Floats) -> Floats:
-    """The mean of the fastest hundredth of each row."""
-    count = min(samples.shape[1], max(FASTEST_FEWEST, round(FASTEST_PORTION * samples.shape[1])))
-    top = np.partition(samples, samples.shape[1] - count, axis=1)[:, -count:]
-    return np.asarray(top.mean(axis=1))
+    count = min(len(rates), max(FASTEST_FEWEST, round(FASTEST_PORTION * len(rates))))
+    return float(np.mean(sorted(rates)[-count:]))
 
 
 # --- means of few blocks -------------------------------------------------------------------------------

@@ -33,6 +33,8 @@ class FakeClock:
 class FakeProbe:
     """A core that is always alone; readings take no time."""
 
+    fma_gflops = 100.0
+
     def __init__(self, _clock=None):
         self.readings = []
 
@@ -42,7 +44,7 @@ class FakeProbe:
         return len(self.readings) - 1
 
     def after(self):
-        self.readings.append(Reading(len(self.readings), 100.0, 25.0, 80.0))
+        self.readings.append(Reading(len(self.readings), self.fma_gflops, 25.0, 80.0))
 
     def close(self):
         pass

@@ -29,7 +29,7 @@ from labkit.measure import journal, schedule
 from labkit.measure.sampling import Workload
 from labkit.measure.schedule import Requirement
 from labkit.records import io, provenance
-from labkit.records.derive import GATHER, ONE_HOT, PROJECTION, REFERENCE
+from labkit.records.derive import GATHER, ONE_HOT, PROJECTION
 from labkit.records.model import Git, Manifest, Results
 from labkit.show.screen import Screen
 
@@ -126,9 +126,6 @@ class Lab:
 
         return multiply
 
-    def reference(self) -> Workload:
-        return Workload(REFERENCE, 1, self.clock.work, bytes=262_144)
-
     def embedding(self, _seed: int) -> list[Workload]:
         flops = {GATHER: 0, ONE_HOT: 76_800, PROJECTION: 39_321_600}
         return [Workload(name, 64, self.clock.work, flops=count) for name, count in flops.items()]
@@ -166,7 +163,7 @@ def patched() -> Iterator[Lab]:
         patch.setattr(run, "Screen", lab.screen)
         patch.setattr(run, "CoreProbe", FakeProbe)
         patch.setattr(run, "process_seconds", lambda: 0.0)
-        patch.setattr(run, "obtain", lambda *_: made_up.roof())
+        patch.setattr(run, "obtain", lambda *_: made_up.limits())
         patch.setattr(run, "check_agreement", lambda methods, *_: _agreement(tuple(methods)))
         patch.setattr(run, "draw", draw)
         patch.setattr(run, "DRAWING_PORTION", DRAWING_PORTION)
@@ -175,7 +172,6 @@ def patched() -> Iterator[Lab]:
         patch.setattr(declare, "Requirement", lambda *_: tiny)
         patch.setattr(declare, "EMBEDDING_REQUIREMENT", tiny)
         patch.setattr(declare, "embedding", lab.embedding)
-        patch.setattr(declare, "make_reference", lab.reference)
         # What it is for, a power cut, is not played here; and it would take most of the time.
         patch.setattr(os, "fsync", lambda _: None)
         patch.setattr(journal, "MEASURING_ROOMS", ())  # whose code may be edited while these tests run

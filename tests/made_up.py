@@ -20,17 +20,18 @@ from labkit.records.model import (
     Ladder,
     LadderMeasurement,
     LadderRung,
+    Limits,
     Manifest,
     Measurement,
     MethodAgreement,
     OlderKernel,
     PeakLoop,
     Protocol,
+    Readings,
     Repeat,
     RepeatedCell,
     RepeatedRun,
     Results,
-    Roof,
     Roofline,
     RooflineMeasurement,
     Series,
@@ -50,7 +51,10 @@ RATES = {
 }
 METHODS = ("naive", "blocked", "einsum", "matmul")
 SIZES = (64, 128, 256, 512, 1024)
-PEAK, L1, DRAM, REFERENCE_GBS = 100.0, 300.0, 20.0, 50.0
+PEAK, L1, DRAM = 100.0, 300.0, 20.0
+# Of the two dot products beside the samples, byte/flop.
+L1_PER_FLOP, L2_PER_FLOP = 0.25, 0.8
+READINGS = 200
 CEILINGS = {"scalar": 12.5, "128-bit": 49.0, "no FMA": 50.0, "FMA + ADD": 120.0}
 SAMPLES = 12
 
@@ -64,7 +68,8 @@ def series(name: str, n: int, seconds: float | Sequence[float], flops: int = 0, 
         "calls": [1] * len(seconds),
         "cpu_seconds": list(seconds),
         "steal_seconds": [0.0] * len(seconds),
-        "at": [0.1 * r for r in range(len(seconds))],
+        "at": [0.5 * r for r in range(len(seconds))],
+        "probe": list(range(len(seconds))),
     }
     return Series(name=name, n=n, flops=flops, bytes=bytes, seconds=list(seconds), **{**usual, **more})
 
@@ -75,8 +80,14 @@ def method_series(method: str, n: int, name: str | None = None, gflops: float | 
     return series(name or method, n, flops / (gflops or RATES[method]) / 1e9, flops)
 
 
-def reference(gbs: float = REFERENCE_GBS) -> Series:
-    return series(derive.REFERENCE, 32768, 262144 / gbs / 1e9, bytes=262144)
+def readings(fma: float = PEAK, contended: Sequence[int] = ()) -> Readings:
+    """A core that is alone but at these readings."""
+    shared = [0.7 if i in contended else 1.0 for i in range(READINGS)]
+    return Readings(
+        fma_gflops=[fma] * READINGS,
+        l1_gbs=[L1_PER_FLOP * PEAK * part for part in shared],
+        l2_gbs=[L2_PER_FLOP * PEAK * part for part in shared],
+    )
 
 
 def agreement(methods: Sequence[str] = METHODS) -> Agreement:
@@ -101,14 +112,9 @@ def agreement(methods: Sequence[str] = METHODS) -> Agreement:
     )
 
 
-def roof() -> Roof:
-    return Roof(
-        peak_gflops=PEAK,
-        dram_gbs=DRAM,
-        ridge_flop_per_byte=PEAK / DRAM,
-        crossover_n=6 * PEAK / DRAM,
-        peak_flop_per_reference_byte=Estimate(value=PEAK / REFERENCE_GBS, low=1.98, high=2.02),
-        bounds_matmul=True,
+def limits() -> Limits:
+    return Limits(
+        peak_gflops=PEAK, dram_gbs=DRAM, l1_byte_per_flop=L1_PER_FLOP, l2_byte_per_flop=L2_PER_FLOP, bounds_matmul=True
     )
 
 
@@ -127,7 +133,6 @@ def measurement(
     smallest = {m: min(n for other, n in timed if other == m) for m, _ in timed if m in ("naive", "matmul")}
     samples += [method_series(m, n, m + derive.AGAIN, gflops[m]) for m, n in smallest.items()]
     samples += [
-        reference(),
         series(derive.GATHER, 64, 4e-7),
         series(derive.ONE_HOT, 64, 3e-6, flops=76_800),
         series(derive.PROJECTION, 64, 5e-4, flops=39_321_600),
@@ -151,7 +156,8 @@ def measurement(
             clock_resolution_seconds=1e-9,
         ),
         agreement=agreement(methods),
-        roof=roof(),
+        limits=limits(),
+        readings=readings(),
         harness=Harness(wall_seconds=600.0, call_seconds=590.0, roof_seconds=0.0, sessions=1),
         samples=samples,
     )
@@ -237,7 +243,8 @@ def roofline_measurement(dram: float = DRAM) -> RooflineMeasurement:
         at("peak", 10, PEAK, 1_600_000),
         at("clock", 1, 3.1, 500_000),
         at("clock under load", 10, 3.125, 500_000),
-        reference(),
+        at("dot in L1", 16 << 10, L1_PER_FLOP * PEAK, bytes=1 << 18),
+        at("dot in L2", 256 << 10, L2_PER_FLOP * PEAK, bytes=1 << 18),
         *(at(f"ceiling {name}", 8, rate, 1_600_000) for name, rate in CEILINGS.items()),
         at("sweep clock", 1, 3.125, 500_000),
         *(at(f"sweep 8x{n}", n, min(12.5 * n, PEAK), 1_600_000) for n in (1, 2, 4, 8, 10)),
@@ -317,16 +324,11 @@ def ladder_measurement(sizes: Sequence[int] = (64, 128, 1024)) -> LadderMeasurem
             OlderKernel(core_type="Nehalem", kernel="Nehalem", gflops=[25.0] * 5, own_gflops=[80.0] * 5),
             OlderKernel(core_type="Haswell", kernel="Haswell", gflops=[80.0] * 5, own_gflops=[80.0] * 5),
         ],
-        roof=roof(),
+        limits=limits(),
+        readings=readings(),
         wall_seconds=150.0,
         samples=[
-            reference(),
-            *(
-                series(name, n, 2 * n**3 / gflops / 1e9, 2 * n**3)
-                for n in sizes
-                for name, (gflops, _) in RUNGS.items()
-                if name != "blocked" or n <= 128
-            ),
+            *(series(name, n, 2 * n**3 / gflops / 1e9, 2 * n**3) for n in sizes for name, (gflops, _) in RUNGS.items()),
         ],
     )
 
@@ -354,7 +356,7 @@ def repeat(runs: int = 5, busy: bool = True, pythons: Sequence[str] = ("3.11.7",
             for n in (256, 512, 1024)
         ]
         speedup = Estimate(value=20_000.0, low=19_800.0, high=20_300.0)
-        return RepeatedRun(beside=beside, python=python, noisy=False, wall_seconds=40.0, speedup=speedup, cells=cells)
+        return RepeatedRun(beside=beside, python=python, contended=0.2, wall_seconds=40.0, speedup=speedup, cells=cells)
 
     made = [one(i, python, "nothing") for i in range(runs) for python in pythons]
     made += [one(0, pythons[0], "a busy process")] if busy else []

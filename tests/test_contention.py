@@ -115,7 +115,7 @@ def machine(seed, contended=0.5, spell=8.0, drift=0.0, tails=0.0, between=0.005,
         if now > switch:
             switch = now + rng.exponential(spell)
             shared = rng.random() < contended
-    core = contention.core_state(fma, l1, l2, 0.8)
+    core = contention.core_state(fma, l1, l2, (0.25, 0.8))
     probe = range(0, 2 * rounds, 2)
     fractions = np.array(values) / core.beside(probe)
     return contention.estimate(fractions.tolist(), core.uncontended(probe).tolist(), at), core

@@ -5,19 +5,25 @@ import msgspec
 import pytest
 
 from labkit import quality
-from labkit.quality import describe, flags, interrupted, noisy
+from labkit.contention import core_state
+from labkit.quality import describe, flags, noisy
 from labkit.records.model import Estimate, Rate, Series
 
 # --- flags ---------------------------------------------------------------------------------------------
 
 
-def flagged(busy=1.0, steal=0.0, seconds=0.01, calls=1, cpus=2, reference=None):
-    """The flag of one sample in round 3."""
+def flagged(busy=1.0, steal=0.0, seconds=0.01, calls=1, cpus=2, alone=True):
+    """The flag of one sample, the core's readings before and after which were alone or not."""
     s = Series(
         name="matmul", n=64, rounds=[3], calls=[calls], seconds=[seconds], cpu_seconds=[busy * seconds],
-        steal_seconds=[steal],
+        steal_seconds=[steal], probe=[7],
     )  # fmt: skip
-    return flags(s, cpus, reference or {})[0]
+    return flags(s, cpus, core(() if alone else (8,)))[0]
+
+
+def core(contended=()):
+    """Of readings that are alone but for these."""
+    return core_state(*msgspec.structs.astuple(made_up.readings(contended=contended)))
 
 
 @pytest.mark.parametrize(
@@ -35,10 +41,10 @@ def flagged(busy=1.0, steal=0.0, seconds=0.01, calls=1, cpus=2, reference=None):
         ({"steal": None, "busy": 0.5}, "preempted"),
         ({"steal": 0.01, "busy": 0.5}, "stolen"),
         ({"steal": 0.01, "busy": 1.5}, "second thread"),
-        ({"reference": dict.fromkeys(range(20), 50.0) | {3: 41.0}}, None),
-        ({"reference": dict.fromkeys(range(20), 50.0) | {3: 39.0}}, "slowed"),
-        ({"reference": dict.fromkeys(range(20), 50.0) | {4: 20.0}}, None),  # of another round
-        ({"reference": dict.fromkeys(range(20), 50.0) | {3: 39.0}, "busy": 0.5}, "preempted"),
+        ({"alone": False}, "contended"),
+        ({"alone": False, "busy": 0.5}, "contended"),  # beside which the fraction of peak would not hold
+        ({"alone": False, "steal": 0.01}, "stolen"),
+        ({"alone": False, "busy": 1.5}, "second thread"),
     ],
 )
 def test_a_sample_is_flagged_with_what_disturbed_it_most(given, flag):
@@ -46,28 +52,27 @@ def test_a_sample_is_flagged_with_what_disturbed_it_most(given, flag):
 
 
 def test_a_record_without_steal_times_is_flagged_by_the_rest():
-    s = Series(name="a", n=1, rounds=[0, 1], calls=[1, 1], seconds=[0.01, 0.01], cpu_seconds=[0.01, 0.005])
-    assert flags(s, 2, {}) == [None, "preempted"]
+    s = Series(
+        name="a", n=1, rounds=[0, 1], calls=[1, 1], seconds=[0.01, 0.01], cpu_seconds=[0.01, 0.005], probe=[0, 1]
+    )
+    assert flags(s, 2, core()) == [None, "preempted"]
 
 
 def test_every_flag_is_counted_in_words():
-    said = describe(["preempted", None, "slowed", "preempted", "stolen", "second thread"])
+    said = describe(["preempted", None, "contended", "preempted", "stolen", "second thread"])
     assert said[0] == "2 of 6 samples were preempted"
-    assert len(said) == len(set(quality.WORDS) - {"contended"}) == 4
+    assert len(said) == len(quality.WORDS) == 4
     assert describe([None] * 5) == []
 
 
-@pytest.mark.parametrize("flag", [flag for flag in quality.WORDS if flag not in ("slowed", "contended")])
+@pytest.mark.parametrize("flag", [flag for flag in quality.WORDS if flag != "contended"])
 def test_more_than_a_tenth_of_samples_without_the_core_to_themselves_make_a_cell_noisy(flag):
     assert not noisy([flag] + [None] * 9)
     assert noisy([flag] * 2 + [None] * 8)
-    assert interrupted([flag] * 2 + [None] * 8)
 
 
-def test_a_slow_core_makes_a_cell_noisy_later_and_never_interrupted():
-    assert not noisy(["slowed"] * 2 + [None] * 8)
-    assert noisy(["slowed"] * 3 + [None] * 7)
-    assert not interrupted(["slowed"] * 10)
+def test_a_core_that_was_shared_makes_no_cell_noisy():
+    assert not noisy(["contended"] * 10)
     assert not noisy([])
 
 
@@ -137,7 +142,7 @@ def test_more_processor_time_than_wall_time_in_most_samples_is_more_than_one_thr
 def test_a_time_that_does_not_grow_with_n_is_impossible(judged, factor):
     small, large = judged.cells["naive", 64], judged.cells["naive", 128]
     large.seconds_per_call = [factor * s for s in small.seconds_per_call]
-    assert judged.found() == {("naive", 128): ["its time does not grow from N=64 to N=128"]}
+    assert judged.found() == {("naive", 128): ["its time does not grow from N = 64 to N = 128"]}
 
 
 @pytest.mark.parametrize(("small", "large"), [(64, 72), (2, 8), (63, 1000)])

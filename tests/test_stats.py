@@ -7,11 +7,11 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from labkit import stats
-from labkit.stats import Ratio, fastest, median_interval, median_rank, multiply, paired_ratio, ratio_of_fastest, verdict
+from labkit.stats import Ratio, fastest, median_interval, median_rank, multiply, paired_ratio, verdict
 
 # From a nanosecond to a day; ties are as likely as not.
 seconds = st.one_of(st.floats(1e-9, 1e5), st.sampled_from([1e-3, 2e-3, 3e-3]))
@@ -181,51 +181,6 @@ def test_the_fastest_is_the_mean_of_the_fastest_hundredth_and_of_three_at_least(
     top = sorted(rates, reverse=True)[: max(3, round(n / 100))]
     assert fastest(rates) == pytest.approx(statistics.fmean(top), rel=1e-12)
     assert fastest([r if r in top else 0.0 for r in rates]) == fastest(rates)
-
-
-def by_resampling(cell, reference, seed):
-    """The ratio of the fastest and its interval, one resample after the other."""
-    rng = np.random.default_rng(seed)
-    common = sorted(set(cell) & set(reference))
-    together = len(common) >= 6
-    a = [cell[r] for r in (common if together else sorted(cell))]
-    b = [reference[r] for r in (common if together else sorted(reference))]
-    picks_a = rng.integers(0, len(a), (stats.RESAMPLES, len(a)))
-    picks_b = picks_a if together else rng.integers(0, len(b), (stats.RESAMPLES, len(b)))
-    ratios = [fastest([a[i] for i in x]) / fastest([b[i] for i in y]) for x, y in zip(picks_a, picks_b, strict=True)]
-    value = fastest(a) / fastest(b)
-    low, high = np.percentile(ratios, [2.5, 97.5])
-    kind = "ci95" if min(len(a), len(b)) >= 6 else "range"
-    return Ratio(value, min(low, value), max(high, value), len(a), kind)
-
-
-@settings(max_examples=30)
-@given(*[st.dictionaries(st.integers(0, 12), seconds, min_size=1, max_size=12)] * 2, st.integers(0, 100))
-def test_a_ratio_of_the_fastest_is_what_resampling_one_round_after_the_other_gives(cell, reference, seed):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stats, "RESAMPLES", 40)
-        found, expected = ratio_of_fastest(cell, reference, seed), by_resampling(cell, reference, seed)
-    assert (found.value, found.low, found.high) == pytest.approx(
-        (expected.value, expected.low, expected.high), rel=1e-9
-    )
-    assert (found.pairs, found.interval) == (expected.pairs, expected.interval)
-
-
-def test_rounds_that_only_one_of_the_two_saw_are_left_out_of_a_ratio_of_the_fastest():
-    reference = dict.fromkeys(range(8), 10.0)
-    cell = {**dict.fromkeys(range(8), 5.0), **dict.fromkeys(range(8, 16), 500.0)}
-    found = ratio_of_fastest(cell, reference)
-    assert (found.low, found.value, found.high, found.pairs) == (0.5, 0.5, 0.5, 8)
-
-
-def test_the_ratio_of_the_fastest_is_that_of_the_moments_in_which_the_core_was_left_alone():
-    # A neighbour takes half of nine samples in ten, from either of the two at its own times.
-    rng = np.random.default_rng(6)
-    cell, reference = (
-        {r: best * (1.0 if alone else 0.5) for r, alone in enumerate(rng.random(400) < 0.1)} for best in (300.0, 100.0)
-    )
-    found = ratio_of_fastest(cell, reference)
-    assert (found.low, found.value, found.high) == pytest.approx((3, 3, 3))
 
 
 factors = st.tuples(st.floats(0.01, 100), st.floats(1, 3), st.floats(1, 3)).map(

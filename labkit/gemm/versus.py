@@ -1,18 +1,18 @@
-"""The generated product beside np.matmul and the FMA loop of the roofline, in permuted rounds, on one thread."""
+"""The generated product beside np.matmul in permuted rounds, on one thread, with the core read beside each sample."""
 
 import argparse
 from functools import partial
 
 import numpy as np
 
+from labkit.contention import core_state
 from labkit.errors import UserError
 from labkit.gemm import matmul
 from labkit.matmul.declare import parse_sizes
-from labkit.measure.clock import SystemClock
-from labkit.measure.sampling import Workload, aligned, calibrate, interleave
-from labkit.roofline.codegen import host_target
-from labkit.roofline.probes import peak_probe
-from labkit.stats import paired_ratio
+from labkit.measure.clock import Clock, SystemClock
+from labkit.measure.core_probe import CoreProbe, Probe, readings_of
+from labkit.measure.sampling import Arena, Workload, calibrate, interleave
+from labkit.records.derive import alone, paired_alone
 
 SEED = 42
 # Two sizes that are no power of two stand for products as they come.
@@ -21,32 +21,43 @@ FEWEST_ROUNDS = 9
 
 
 def run_command(arguments: argparse.Namespace) -> int:
-    """`labkit gemm`: print medians of paired ratios for each N, the product over np.matmul, and both over the peak."""
+    """`labkit gemm`: for each N the product over np.matmul in pairs, and both over the FMA rate beside them.
+
+    Of a core alone; where too few pairs were uncontended, of all.
+    """
     if arguments.rounds < FEWEST_ROUNDS:
         raise UserError(f"--rounds is {arguments.rounds}: at least {FEWEST_ROUNDS} are needed for an interval")
-    sizes, clock, target = parse_sizes(arguments.sizes) if arguments.sizes else SIZES, SystemClock(), host_target()
-    # Enough chains to hide the latency of any core, in registers that this one has.
-    peak = peak_probe(target, target.lanes, target.registers * 3 // 4, target.fma, "peak")
-    print(f"{'N':>6}  {'x np.matmul':>11}  {'95 % interval':>14}  fraction of peak  np.matmul's")
-    for n in sizes:
-        rng = np.random.default_rng(SEED)
-        A, B, C = (aligned(n * n).reshape(n, n) for _ in "ABC")
-        for X in (A, B):
-            X[:] = rng.standard_normal(X.shape, dtype=np.float32)
-        workloads = [
-            Workload("labkit.gemm", n, partial(matmul, A, B, C), flops=2 * n**3),
-            Workload("np.matmul", n, partial(np.matmul, A, B, out=C), flops=2 * n**3),
-            peak,
-        ]
-        peak.samples.clear()
-        for workload in workloads:
-            workload.call()
-            calibrate(workload, clock)
-        interleave(workloads, arguments.rounds, rng, clock)
-        # Samples of one round are a pair, whatever order the round had.
-        ours, theirs, best = ([w.flops / s.seconds for s in w.samples] for w in workloads)
-        ratio = paired_ratio(ours, theirs)
-        interval = f"{ratio.low:.3f} to {ratio.high:.3f}"
-        fractions = paired_ratio(ours, best).value, paired_ratio(theirs, best).value
-        print(f"{n:>6}  {ratio.value:11.3f}  {interval:>14}  {fractions[0]:16.3f}  {fractions[1]:11.3f}", flush=True)
+    sizes, clock = parse_sizes(arguments.sizes) if arguments.sizes else SIZES, SystemClock()
+    probe = CoreProbe(clock)
+    print(f"{'N':>6}  {'x np.matmul':>11}  {'95 % interval':>14}  {'pairs':>9}  fraction of peak  np.matmul's")
+    try:
+        for n in sizes:
+            print(_line(n, arguments.rounds, clock, probe), flush=True)
+    finally:
+        probe.close()
     return 0
+
+
+def _line(n: int, rounds: int, clock: Clock, probe: Probe) -> str:
+    rng, arena = np.random.default_rng(SEED), Arena(3, 3 * n * n)
+    A, B, C = (arena.square(n, which) for which in range(3))
+    for X in (A, B):
+        X[:] = rng.standard_normal(X.shape, dtype=np.float32)
+    workloads = [
+        Workload("labkit.gemm", n, partial(matmul, A, B, C), flops=2 * n**3),
+        Workload("np.matmul", n, partial(np.matmul, A, B, out=C), flops=2 * n**3),
+    ]
+    for workload in workloads:
+        workload.call()
+        calibrate(workload, clock)
+    probe.readings.clear()
+    interleave(workloads, rounds, rng, clock, probe)
+    readings = readings_of(probe.readings)
+    core = core_state(readings.fma_gflops, readings.l1_gbs, readings.l2_gbs)
+    ours, theirs = (w.series() for w in workloads)
+    ratio = paired_alone(ours, theirs, core)
+    assert ratio  # they share every round
+    interval = f"{ratio.low:.3f} to {ratio.high:.3f}"
+    parts = (alone(s, core)[0].value for s in (ours, theirs))
+    pairs = f"{ratio.pairs} of {rounds}"
+    return f"{n:>6}  {ratio.value:11.3f}  {interval:>14}  {pairs:>9}  {next(parts):16.3f}  {next(parts):11.3f}"

@@ -12,18 +12,18 @@ import numpy as np
 from labkit.errors import INTERRUPTED
 from labkit.gemm.tile import choose_tile
 from labkit.ladder import older_kernels
-from labkit.ladder.derive import LARGEST, derive
+from labkit.ladder.derive import derive
 from labkit.ladder.rungs import Rung, all_rungs
 from labkit.machine import threads
 from labkit.matmul import source
 from labkit.matmul.agreement import check_agreement
-from labkit.matmul.declare import parse_sizes
+from labkit.matmul.declare import COMPILED_SAMPLES, parse_sizes
 from labkit.measure import journal, sampling
 from labkit.measure.clock import SystemClock
+from labkit.measure.core_probe import CoreProbe, readings_of
 from labkit.measure.runner import Job, Runner
 from labkit.measure.schedule import Key, Requirement
 from labkit.records import find, io, provenance
-from labkit.records.derive import REFERENCE
 from labkit.records.model import LadderMeasurement, LadderRung, Rate
 from labkit.roofline.codegen import host_target
 from labkit.roofline.obtain import obtain
@@ -31,6 +31,8 @@ from labkit.show import numbers, text
 from labkit.show.screen import Screen
 
 PILOT_N = 32
+# Samples of each rung: so many that on a shared core some of them are alone.
+REQUIREMENT = Requirement(samples=COMPILED_SAMPLES)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -68,7 +70,7 @@ def _measure(output: Path, sizes: tuple[int, ...], fresh: bool, screen: Screen) 
     bench = source.load(script)
     rungs = all_rungs(bench.matmul_naive, bench.matmul_blocked, bench.BLOCK_SIZE)
     agreement = check_agreement({rung.name: rung.multiply for rung in rungs}, bench.make_operands, bench.SEED)
-    roof = obtain(machine, output, screen.say)
+    limits = obtain(machine, output, screen.say)
     jobs = list(_jobs(rungs, sizes, bench.make_operands))
     path = io.state_folder(output) / "samples.jsonl"
     if fresh:
@@ -83,7 +85,8 @@ def _measure(output: Path, sizes: tuple[int, ...], fresh: bool, screen: Screen) 
         call = rung.prepare(A, B, np.empty_like(A))
         call()
         pilots[rung.name] = PILOT_N, sampling.time_calls(call, 1, clock)[0]
-    runner = Runner(jobs, log, clock, screen, partial(_show, screen, set()), started, bench.SEED, pilots)
+    probe = CoreProbe(clock)
+    runner = Runner(jobs, log, clock, screen, partial(_show, screen, set()), started, bench.SEED, pilots, probe)
     if runner.taken:
         screen.say(f"Resuming an unfinished run: {runner.taken} samples are already measured.")
     screen.start()
@@ -92,6 +95,7 @@ def _measure(output: Path, sizes: tuple[int, ...], fresh: bool, screen: Screen) 
         runner.first_pass(everything=True)
     finally:
         screen.stop()
+        probe.close()
         log.close()
     screen.say("Holding OpenBLAS to older kernels.")
     tile = choose_tile(host_target())
@@ -105,9 +109,10 @@ def _measure(output: Path, sizes: tuple[int, ...], fresh: bool, screen: Screen) 
         agreement=agreement,
         rungs=msgspec.convert(rungs, list[LadderRung], from_attributes=True),
         kernels=older_kernels.measure(),
-        roof=roof,
+        limits=limits,
         wall_seconds=runner.wall_seconds,
         samples=[job.workload.series() for job in jobs],
+        readings=readings_of(runner.readings),
     )
     ladder = derive(measurement)
     config = {"sizes": list(sizes), "rungs": [rung.name for rung in rungs]}
@@ -122,24 +127,24 @@ def _measure(output: Path, sizes: tuple[int, ...], fresh: bool, screen: Screen) 
 
 
 def _jobs(rungs: Sequence[Rung], sizes: Sequence[int], make_operands: Any) -> Iterator[Job]:
+    arena = sampling.Arena(3 * len(sizes), sum(3 * n * n for n in sizes))
     for n in sizes:
-        A, B = make_operands(n)
-        out = np.empty((n, n), np.float32)
+        A, B, out = (arena.square(n, which) for which in range(3))
+        A[:], B[:] = make_operands(n)
         for rung in rungs:
-            if n <= LARGEST.get(rung.name, n):
-                rows = rung.rows(n)
-                workload = sampling.Workload(rung.name, n, rung.prepare(A[:rows], B, out[:rows]), flops=2 * rows * n**2)
-                # One family: what takes long stands side by side in time, each with all others.
-                yield Job(workload, Requirement(), f"{rung.title} at N={n}", "rungs")
-    yield Job(sampling.make_reference(), Requirement(), "the reference kernel", REFERENCE)
+            rows, columns = rung.part(n)
+            call = rung.prepare(A[:rows], B[:, :columns], out[:rows, :columns])
+            workload = sampling.Workload(rung.name, n, call, flops=2 * rows * columns * n)
+            # One family: what takes long stands side by side in time, each with all others.
+            yield Job(workload, REQUIREMENT, f"{rung.title} at N = {n}", "rungs")
 
 
 def _show(screen: Screen, shown: set[Key], runner: Runner) -> None:
     """Fill in the cells that have just been measured."""
     for key, job in runner.jobs.items():
         name, n = key
-        if name != REFERENCE and job.measured and key not in shown:
+        if job.measured and key not in shown:
             shown.add(key)
             rate = Rate.of(job.workload.series().rates)
             median, of = numbers.flops(rate.median), numbers.flops_interval(rate.low, rate.high)
-            screen.cell(name, str(n), median.removesuffix("LOPS"), f"{name:>18} N={n:<5} {median:>12} ({of})")
+            screen.cell(name, str(n), median.removesuffix("LOPS"), f"{name:>18} N = {n:<5} {median:>12} ({of})")

@@ -22,10 +22,9 @@ from labkit.roofline.codegen import compile_ir, host_target
 Prepare = Callable[[Matrix, Matrix, Matrix], Callable[[], object]]
 Kind = Literal["step", "side", "other order"]
 
-# What an interpreted rung is timed over: so many steps of the inner loop make some 0.3 s.
-INTERPRETED_STEPS = 1 << 20
-# The naive loop, compiled, walks down columns of B: rows of C enough to be timed, few enough to be waited for.
-COMPILED_STEPS = 1 << 26
+# What a slow rung is timed over: so many steps of the inner loop take about 10 ms. Interpreted, compiled but walking
+# down columns of B, and with NumPy adding whole rows.
+INTERPRETED_STEPS, COMPILED_STEPS, ROW_STEPS = 1 << 15, 1 << 22, 1 << 23
 # Blocks for the loops in the order i, k, j: 64 rows of B, 256 columns wide, are 64 KiB and live in any second level.
 LOOPS_KC, LOOPS_NC = 64, 256
 EVERYTHING = 1 << 40  # larger than any matrix here
@@ -41,11 +40,16 @@ class Rung:
     code: str  # of the change, as the page shows it
     prepare: Prepare  # (A, B, out) -> the call that is timed
     kind: Kind = "step"
-    steps: int = 0  # of the inner loop, that a sample of rows may take; 0: the whole product is timed
+    steps: int = 0  # of the inner loop, that a call may take; 0: the whole product is timed
 
-    def rows(self, n: int) -> int:
-        """Rows of C that a call computes: all, or as many as `steps` allow. Rows come one after the other in it."""
-        return max(1, min(n, self.steps // n**2)) if self.steps else n
+    def part(self, n: int) -> tuple[int, int]:
+        """(rows, columns) of C that a call computes: all, or as many as `steps` allow."""
+        if not self.steps:
+            return n, n
+        rows = max(1, min(n, self.steps // n**2))
+        # In the interpreter a row is too long. There strides do not matter; to a compiler they do.
+        interpreted = self.steps <= INTERPRETED_STEPS
+        return rows, max(1, min(n, self.steps // (n * rows))) if interpreted else n
 
     def multiply(self, A: Matrix, B: Matrix) -> Matrix:
         """C = A @ B, any shapes."""
@@ -205,8 +209,8 @@ def all_rungs(naive: Callable[..., Any], blocked: Callable[..., Any], block_size
         other("blocks", IKJ_BLOCKS, generated(1, False, LOOPS_KC, LOOPS_NC)),
         other("blocks + SIMD", IKJ_BLOCKS, generated(wide, fma, LOOPS_KC, LOOPS_NC)),
         rung("lists", _source(matmul_lists), _lists, INTERPRETED_STEPS),
-        rung("rows", _source(matmul_rows), _plain(matmul_rows), 64 * INTERPRETED_STEPS),
-        rung("blocked", _source(blocked), in_blocks(blocked)),
+        rung("rows", _source(matmul_rows), _plain(matmul_rows), ROW_STEPS),
+        rung("blocked", _source(blocked), in_blocks(blocked), INTERPRETED_STEPS),
         rung("blocked compiled", _source(blocked), in_blocks(njit(blocked)), COMPILED_STEPS),
         rung("einsum", 'np.einsum("ik,kj->ij", A, B, out=C)', _einsum()),
         rung("einsum optimized", 'np.einsum("ik,kj->ij", A, B, out=C, optimize=True)', _einsum(optimize=True)),

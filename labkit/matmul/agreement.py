@@ -39,7 +39,7 @@ def check_agreement(
         exact = all(_exact(methods[name], shape, seed) for shape in INTEGER_SHAPES)
         if not within:
             raise UserError(
-                f"{name} does not agree with A @ B at N={N}: worst at row {row}, column {column}, where it gives "
+                f"{name} does not agree with A @ B at N = {N}: worst at row {row}, column {column}, where it gives "
                 f"{product[row, column]!s} for {reference[row, column]!s}, off by {difference[row, column]:.2g} "
                 f"with {allowed[row, column]:.2g} allowed; nothing was timed"
             )

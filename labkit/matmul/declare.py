@@ -12,7 +12,7 @@ from labkit.errors import UserError
 from labkit.machine.limits import memory_limit
 from labkit.matmul.operands import Matrix, Method
 from labkit.measure.runner import Job
-from labkit.measure.sampling import Arena, Workload, make_reference
+from labkit.measure.sampling import Arena, Workload
 from labkit.measure.schedule import MIN_SAMPLES, MIN_SECONDS, Requirement
 from labkit.records.derive import (
     AGAIN,
@@ -21,7 +21,6 @@ from labkit.records.derive import (
     ONE_HOT,
     PROJECTION,
     PYTHON_METHODS,
-    REFERENCE,
     SLICE,
     TOKENS,
     VOCABULARY,
@@ -38,8 +37,9 @@ COMPILED_SAMPLES = 16
 BASIS_N = 128
 # Methods that are timed under a second name as well: an A/A test.
 TWICE = ("naive", "matmul")
-# Steps of the inner loop in a slice of a pure-Python product: about 10 ms. A product of this many or fewer is its own.
-SLICE_STEPS = 1 << 15
+# Steps of the inner loop in a slice, which takes about 10 ms: in the interpreter, and compiled. A product of this many
+# or fewer is its own.
+SLICE_STEPS = {**dict.fromkeys(PYTHON_METHODS, 1 << 15), "einsum": 1 << 27}
 # Enough slices to find the core alone in some of them, in every other round.
 SLICE_REQUIREMENT, SLICE_EVERY = Requirement(samples=50, seconds=0.0), 2
 EMBEDDING_SAMPLE_SECONDS = 0.003
@@ -124,9 +124,9 @@ def parse_sizes(sizes: str) -> tuple[int, ...]:
 
 
 def jobs(request: Request, make_operands: Operands, seed: int) -> list[Job]:
-    """Everything that is timed: methods at sizes, A/A tests, the reference kernel, the embedding."""
+    """Everything that is timed: methods at sizes, A/A tests, slices, the embedding."""
     cells = [(method, n, method) for method, n in request.measured_cells()]
-    sliced = [(m, n) for m in request.methods for n in request.sizes if m in PYTHON_METHODS and n**3 > SLICE_STEPS]
+    sliced = [(m, n) for m in request.methods for n in request.sizes if n**3 > SLICE_STEPS.get(m, n**3)]
     orders = sorted({n for _, n, _ in cells} | {n for _, n in sliced})
     arena = Arena(3 * len(orders), sum(3 * n * n for n in orders))
     operands: dict[int, tuple[Matrix, Matrix, Matrix]] = {}
@@ -142,12 +142,11 @@ def jobs(request: Request, make_operands: Operands, seed: int) -> list[Job]:
         # What is timed is the method's own body: its operands have been checked by then.
         workload = Workload(name, n, partial(bare(request.methods[method]), A, B, out=C), flops=2 * n**3)
         family = "python" if method in PYTHON_METHODS else method
-        found.append(Job(workload, request.requirement(method, n), f"{name} at N={n}", family))
+        found.append(Job(workload, request.requirement(method, n), f"{name} at N = {n}", family))
     for method, n in sliced:
         workload = slices(method, bare(request.methods[method]), operands[n], seed)
-        label = f"slices of {method} at N={n}"
+        label = f"slices of {method} at N = {n}"
         found.append(Job(workload, SLICE_REQUIREMENT, label, "slices", every=SLICE_EVERY))
-    found.append(Job(make_reference(), Requirement(), "the reference kernel", REFERENCE))
     for workload in embedding(seed):
         label = f"the {workload.name}"
         found.append(Job(workload, EMBEDDING_REQUIREMENT, label, "embedding", EMBEDDING_SAMPLE_SECONDS))
@@ -155,30 +154,32 @@ def jobs(request: Request, make_operands: Operands, seed: int) -> list[Job]:
 
 
 def slices(name: str, method: Method, operands: tuple[Matrix, Matrix, Matrix], seed: int) -> Workload:
-    """A pure-Python product in slices: the same loops over a few rows and columns of the very matrices.
+    """A long product in slices: the same loops over a few rows and columns of the very matrices.
 
     A call of seconds sees the core both shared and alone; a slice of 10 ms mostly sees one of the two. Of a blocked
-    product a slice is some rows of one block, with whole columns and steps. They lie all over the matrices.
+    product a slice is some rows of one block, with whole columns and steps; of einsum, whole rows. They lie all over
+    the matrices.
     """
     A, B, C = operands
-    n, rng = len(A), np.random.default_rng(seed)
-    if name == "naive":
-        columns = max(1, min(n, SLICE_STEPS // n))
-        rows, steps = max(1, min(n, SLICE_STEPS // (n * columns))), n
-    else:
+    n, most, rng = len(A), SLICE_STEPS[name], np.random.default_rng(seed)
+    in_blocks = name.startswith("blocked")
+    if in_blocks:
         block = inspect.signature(method).parameters["block_size"].default
         columns = steps = min(block, n)
-        rows = max(1, min(steps, SLICE_STEPS // steps**2))
+        rows = max(1, min(steps, most // steps**2))
+    else:
+        columns = max(1, min(n, most // n))
+        rows, steps = max(1, min(n, most // (n * columns))), n
 
     def start(size: int, width: int) -> int:
         """Where a piece of so many of n begins: in a block on its edge, or a whole number of pieces further."""
         return int(rng.integers(n // size)) * size + int(rng.integers(max(1, size // width))) * width
 
     def call() -> object:
-        if name == "naive":
-            i, j, k = int(rng.integers(n - rows + 1)), int(rng.integers(n - columns + 1)), 0
-        else:
+        if in_blocks:
             i, j, k = start(steps, rows), start(columns, columns), start(steps, steps)
+        else:
+            i, j, k = int(rng.integers(n - rows + 1)), int(rng.integers(n - columns + 1)), 0
         return method(
             A[i : i + rows, k : k + steps], B[k : k + steps, j : j + columns], out=C[i : i + rows, j : j + columns]
         )

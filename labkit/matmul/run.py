@@ -19,13 +19,13 @@ from labkit.matmul.agreement import check_agreement
 from labkit.matmul.declare import Benchmark, Request
 from labkit.measure import journal, sampling
 from labkit.measure.clock import Clock, SystemClock
-from labkit.measure.core_probe import CoreProbe
+from labkit.measure.core_probe import CoreProbe, readings_of
 from labkit.measure.journal import Journal
 from labkit.measure.runner import Runner
 from labkit.measure.schedule import MIN_SAMPLES, MIN_SECONDS
 from labkit.records import derive, io, provenance
-from labkit.records.derive import AGAIN, REFERENCE
-from labkit.records.model import Harness, Measurement, Protocol, Rate, Readings, Results
+from labkit.records.derive import AGAIN
+from labkit.records.model import Harness, Measurement, Protocol, Rate, Results
 from labkit.roofline.obtain import obtain
 from labkit.show import numbers, text
 from labkit.show.screen import Screen
@@ -66,7 +66,7 @@ class BenchmarkRun:
             self.screen.say(f"Warning: {warning}")
         self.agreement = check_agreement(request.methods, benchmark.make_operands, benchmark.seed)
         before = self.clock.wall()
-        self.roof = obtain(self.observed.identity, output, self.screen.say)
+        self.limits = obtain(self.observed.identity, output, self.screen.say)
         self.roof_seconds = self.clock.wall() - before
         self.jobs = declare.jobs(request, benchmark.make_operands, benchmark.seed)
         self.runner: Runner | None = None
@@ -101,8 +101,8 @@ class BenchmarkRun:
             self.started,
             self.benchmark.seed,
             self._pilots(),
-            self.roof_seconds,
             probe,
+            self.roof_seconds,
             self.request.quick,
         )
         if self.runner.taken:
@@ -149,7 +149,7 @@ class BenchmarkRun:
                 clock_resolution_seconds=self.clock.resolution,
             ),
             agreement=self.agreement,
-            roof=self.roof,
+            limits=self.limits,
             harness=Harness(
                 wall_seconds=runner.wall_seconds,
                 call_seconds=runner.call_seconds,
@@ -157,11 +157,7 @@ class BenchmarkRun:
                 sessions=runner.sessions,
             ),
             samples=[job.workload.series() for job in self.jobs if job.workload.samples],
-            readings=Readings(
-                fma_gflops=[reading.fma_gflops for reading in runner.readings],
-                l1_gbs=[reading.l1_gbs for reading in runner.readings],
-                l2_gbs=[reading.l2_gbs for reading in runner.readings],
-            ),
+            readings=readings_of(runner.readings),
         )
 
     # --- keep the artifacts current ---
@@ -203,9 +199,9 @@ class BenchmarkRun:
         return results
 
     def _any_measured(self) -> bool:
-        """Whether any cell of the benchmark, and the reference kernel, has a sample."""
+        """Whether any cell of the benchmark has a sample."""
         names = {job.workload.name for job in self.jobs if job.workload.samples}
-        return REFERENCE in names and not names.isdisjoint(self.request.methods)
+        return not names.isdisjoint(self.request.methods)
 
     def _fill_table(self) -> None:
         for job in self.jobs:
@@ -213,7 +209,7 @@ class BenchmarkRun:
             if w.name in self.request.methods and w.samples:
                 rate, many = Rate.of(w.series().rates), len(w.samples)
                 of = f"{numbers.flops_interval(rate.low, rate.high)}, {many} sample{'s' * (many > 1)}"
-                line = f"{w.name:>8} N={w.n:<5} {numbers.flops(rate.median):>12} ({of})"
+                line = f"{w.name:>8} N = {w.n:<5} {numbers.flops(rate.median):>12} ({of})"
                 self.screen.cell(w.name, str(w.n), numbers.brief_flops(rate.median), line if job.measured else None)
 
     # --- end ---
@@ -241,7 +237,7 @@ class BenchmarkRun:
             self.screen.say(line)
         self.screen.say(f"Files: {', '.join((io.RESULTS, 'perf.png', io.PAGE, io.MANIFEST))} in {shown(self.output)}")
         for cell in analysis.invalid:
-            print(f"bench.py: {cell.method} at N={cell.n} is invalid: {'; '.join(cell.invalid)}", file=sys.stderr)
+            print(f"bench.py: {cell.method} at N = {cell.n} is invalid: {'; '.join(cell.invalid)}", file=sys.stderr)
         return FINDING if analysis.invalid else 0
 
 

@@ -9,6 +9,7 @@ import os
 import struct
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import partial
 from typing import Protocol
 
@@ -20,6 +21,7 @@ from labkit.machine.cpus import stay_on_one
 from labkit.measure.clock import Clock
 from labkit.measure.journal import Reading
 from labkit.measure.sampling import Workload, aligned, calibrate, rounded, time_calls
+from labkit.records.model import Readings
 
 # Of two vectors together: the smaller set lives in any first level, the larger one in the second level, of which it
 # takes half at most.
@@ -61,8 +63,7 @@ class CoreProbe:
             bufsize=0,
             start_new_session=True,  # the terminal's Ctrl-C is this process's to take
         )
-        second = next((cache.bytes for cache in caches()[0] if cache.level == 2), 2 * L2_BYTES)
-        self._dots = [_dot(size) for size in (L1_BYTES, min(L2_BYTES, second // 2))]
+        self._dots = dots()
         self._read_at = -np.inf
         self._answer()  # the loop is ready
         for dot in self._dots:
@@ -102,9 +103,22 @@ class CoreProbe:
         self._child.wait()
 
 
-def _dot(size: int) -> Workload:
+def dots() -> list[Workload]:
+    """The two load-bound dot products, out of the first and out of the second level."""
+    second = next((cache.bytes for cache in caches()[0] if cache.level == 2), 2 * L2_BYTES)
+    return [_dot("dot in L1", L1_BYTES), _dot("dot in L2", min(L2_BYTES, second // 2))]
+
+
+def readings_of(found: Sequence[Reading]) -> Readings:
+    """As they are recorded."""
+    return Readings(
+        fma_gflops=[r.fma_gflops for r in found], l1_gbs=[r.l1_gbs for r in found], l2_gbs=[r.l2_gbs for r in found]
+    )
+
+
+def _dot(name: str, size: int) -> Workload:
     """`np.dot` of two fp32 vectors, so many bytes together. They start half a page apart: other places of the cache."""
     x, y = aligned(size // 8), aligned(size // 8, 2048)
     x[:] = np.linspace(0.5, 1.5, len(x), dtype=np.float32)
     y[:] = x[::-1]
-    return Workload("dot", size, partial(np.dot, x, y), bytes=size)
+    return Workload(name, size, partial(np.dot, x, y), bytes=size)

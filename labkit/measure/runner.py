@@ -13,7 +13,6 @@ from labkit.measure.core_probe import Probe
 from labkit.measure.journal import Entry, Journal, Reading, Started, Taken, WarmedUp
 from labkit.measure.sampling import SAMPLE_SECONDS, Workload, calibrate, take, warm_up
 from labkit.measure.schedule import Key, Requirement, Round
-from labkit.records.derive import REFERENCE
 from labkit.show.screen import Screen
 
 # A sample at least this long is announced on the screen before it starts.
@@ -93,8 +92,8 @@ class Runner:
         started: float,
         seed: int,
         pilots: Mapping[str, tuple[int, float]],
+        probe: Probe,
         roof_seconds: float = 0.0,
-        probe: Probe | None = None,
         quick: bool = False,
     ) -> None:
         """`started` is the clock's wall time when the run began; `pilots` price a name: (n, seconds of a call).
@@ -154,7 +153,7 @@ class Runner:
     @property
     def readings(self) -> list[Reading]:
         """Of the core, in this and the earlier sessions."""
-        return self.probe.readings if self.probe else []
+        return self.probe.readings
 
     @property
     def complete(self) -> bool:
@@ -186,9 +185,8 @@ class Runner:
         return [job for job in self.jobs.values() if job.short]
 
     def _restore(self, entries: Iterable[Entry]) -> None:
-        if self.probe:
-            readings = {entry.index: entry for entry in entries if isinstance(entry, Reading)}
-            self.probe.readings.extend(readings[i] for i in sorted(readings))
+        readings = {entry.index: entry for entry in entries if isinstance(entry, Reading)}
+        self.readings.extend(readings[i] for i in sorted(readings))
         for entry in entries:
             if not isinstance(entry, Reading):
                 self.earlier_seconds = entry.at
@@ -247,8 +245,7 @@ class Runner:
                 self._prepare(self.jobs[key])
             times = max(self.jobs[key].remaining for key in group)
             short = [job.workload.key for job in self._short()]
-            beside = [key for key in short if key[0] == REFERENCE]
-            self._follow(schedule.plan_long(group, times, short, beside, self.rng))
+            self._follow(schedule.plan_long(group, times, short, self.rng))
             self.on_progress(self)
         self._meet(list(self.jobs.values()))
 
@@ -315,8 +312,6 @@ class Runner:
 
     def _core_was_shared(self) -> bool:
         """Whether some short job has too few uncontended samples, though it has enough samples."""
-        if not self.readings:
-            return False
         state = contention.core_state(
             [r.fma_gflops for r in self.readings], [r.l1_gbs for r in self.readings], [r.l2_gbs for r in self.readings]
         )

@@ -1,10 +1,9 @@
-"""How one number is taken: a sample, the calibration of its length, permuted rounds, and the reference kernel."""
+"""How one number is taken: a sample, the calibration of its length, permuted rounds."""
 
 import contextlib
 import mmap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import repeat
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from labkit.measure.clock import Clock
-from labkit.records.derive import REFERENCE
 from labkit.records.model import Series
 
 if TYPE_CHECKING:
@@ -162,11 +160,14 @@ def permuted(workloads: Sequence[Workload], rng: np.random.Generator) -> Iterato
     return (workloads[i] for i in rng.permutation(len(workloads)))
 
 
-def interleave(workloads: Sequence[Workload], rounds: int, rng: np.random.Generator, clock: Clock) -> None:
-    """A sample of every workload in each round, in a fresh random order."""
+def interleave(
+    workloads: Sequence[Workload], rounds: int, rng: np.random.Generator, clock: Clock, probe: "Probe | None" = None
+) -> None:
+    """A sample of every workload in each round, in a fresh random order; with a probe the core is read beside each."""
+    began = clock.wall()
     for round_ in range(rounds):
         for workload in permuted(workloads, rng):
-            take(workload, clock, round_)
+            take(workload, clock, round_, began, probe)
 
 
 def aligned(elements: int, offset: int = 0) -> Floats:
@@ -210,18 +211,3 @@ class Arena:
         matrix[:] = 0
         self._next = start + 4 * n * n + -(start + 4 * n * n) % PAGE_BYTES
         return matrix
-
-
-# The reference kernel: a load-bound BLAS call out of the second-level cache, in pure NumPy. It follows what a neighbour
-# on the core takes away from loads, which a chain of FMA does not feel.
-REFERENCE_ELEMENTS = 32_768  # 128 KiB a vector in fp32
-# The two vectors start half a page apart, so that their lines do not fall into the same places of the cache.
-REFERENCE_OFFSET = PAGE_BYTES // 2
-
-
-def make_reference() -> Workload:
-    """The reference kernel: `np.dot` of two fixed fp32 vectors of 128 KiB each."""
-    x, y = aligned(REFERENCE_ELEMENTS), aligned(REFERENCE_ELEMENTS, REFERENCE_OFFSET)
-    x[:] = np.linspace(0.5, 1.5, REFERENCE_ELEMENTS, dtype=np.float32)
-    y[:] = x[::-1]
-    return Workload(REFERENCE, REFERENCE_ELEMENTS, partial(np.dot, x, y), bytes=2 * x.nbytes)

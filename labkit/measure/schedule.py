@@ -84,12 +84,10 @@ def plan_rounds(
     return [Round(tuple(short[i] for i in rng.permutation(len(short))), tuple(after)) for after in between]
 
 
-def plan_long(
-    group: tuple[Key, ...], times: int, short: Sequence[Key], beside: Sequence[Key], rng: np.random.Generator
-) -> list[Round]:
-    """The second pass: a group of long workloads with `beside` (the reference kernel), then a few rounds; repeated."""
+def plan_long(group: tuple[Key, ...], times: int, short: Sequence[Key], rng: np.random.Generator) -> list[Round]:
+    """The second pass: a group of long workloads, then a few rounds of the short ones; repeated."""
     plan = []
     for _ in range(times):
-        plan.append(Round(tuple(beside), tuple(group[i] for i in rng.permutation(len(group)))))
+        plan.append(Round((), tuple(group[i] for i in rng.permutation(len(group)))))
         plan.extend(plan_rounds(short, {}, ROUNDS_BETWEEN, rng))
     return plan

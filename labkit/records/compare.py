@@ -133,7 +133,7 @@ def compare(runs: Sequence[Run]) -> RunComparison:
 def _remarks(run: Run) -> list[str]:
     quick, partial = run.results.protocol.quick, run.results.status == "partial"
     remarks = ["quick run"] if quick else ["partial: not everything was measured"] if partial else []
-    remarks += [f"noisy: {'; '.join(run.analysis.noise.because)}"] if run.analysis.noise.noisy else []
+    remarks += [f"noisy: {'; '.join(run.analysis.noise)}"] if run.analysis.noise else []
     return remarks + (["its code had uncommitted changes"] if run.manifest.git.dirty else [])
 
 
@@ -191,8 +191,8 @@ def _compared(cell: Cell | None) -> ComparedCell:
     if cell.invalid:
         state, why = "invalid", f"cannot be true: {cell.invalid[0]}"
     elif cell.extrapolated:
-        state, why = "extrapolated", f"extrapolated from N={cell.extrapolated_from}"
-    elif quality.interrupted(cell.flags):
+        state, why = "extrapolated", f"extrapolated from N = {cell.extrapolated_from}"
+    elif quality.noisy(cell.flags):
         state, why = "withheld", f"not alone on its core: {quality.describe(cell.flags)[0]}"
     return ComparedCell(
         state=state,

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
@@ -16,7 +16,8 @@ from labkit.records.model import (
     Comparison,
     Embedding,
     Estimate,
-    Flag,
+    LadderMeasurement,
+    Limits,
     Measurement,
     Rate,
     Results,
@@ -24,10 +25,10 @@ from labkit.records.model import (
     Series,
     Speedup,
 )
+from labkit.roofline.model import crossover_n
 from labkit.stats import Ratio
 
-REFERENCE = "reference"  # the series of the reference kernel
-SLICE = " slice"  # ends the name of a Python method that was timed in slices
+SLICE = " slice"  # ends the name of a method that was timed in slices
 AGAIN = " again"  # ends the second name of a method in an A/A test
 # Methods that run in the interpreter: each other's pair, and too slow for the largest sizes.
 PYTHON_METHODS = ("naive", "blocked", "blocked_32", "blocked_128")
@@ -83,21 +84,12 @@ class Expectation:
 
 @dataclass(frozen=True)
 class WholeCalls:
-    """Uncontended whole calls of a pure-Python method: how many, and their rate over that of its slices."""
+    """Uncontended whole calls of a method that was sliced: how many, and their rate over that of its slices."""
 
     method: str
     n: int
     calls: int
     ratio: float
-
-
-@dataclass(frozen=True)
-class Noise:
-    """Whether the run as a whole was disturbed, by the reference kernel that stands in every round of it."""
-
-    noisy: bool
-    samples: int
-    because: list[str]
 
 
 @dataclass(frozen=True)
@@ -107,7 +99,7 @@ class Analysis:
     cells: list[Cell]
     speedup: Speedup | None  # at the largest size; extrapolated where it must be
     speedup_measured: Speedup | None  # at the largest size at which both were run
-    noise: Noise
+    noise: list[str]  # what took the core away in the run as a whole; empty where little did
     aa_tests: list[Comparison]
     noise_floor: float  # a portion: comparisons within it are not resolved
     comparisons: list[Comparison]  # each blocked variant against naive
@@ -115,8 +107,8 @@ class Analysis:
     expectations: list[Expectation]
     embedding: Embedding | None
     whole_calls: list[WholeCalls]
-    core: CoreState | None  # None of a record without readings
-    flags: dict[Key, list[Flag | None]] = field(default_factory=dict)
+    core: CoreState
+    roof: Roof
 
     def cell(self, method: str, n: int) -> Cell | None:
         """The cell of a method at a size, if there is one."""
@@ -130,31 +122,26 @@ class Analysis:
 
 def derive(m: Measurement) -> Analysis:
     """Everything. Cells of which nothing is known yet are left out."""
-    series = {(s.name, s.n): s for s in m.samples if s.seconds}
-    reference = next((s for (name, _), s in series.items() if name == REFERENCE), Series(name=REFERENCE, n=0))
-    core = _core(m)
-    measured = _measured_cells(m, series, reference, core)
-    cells = _with_extrapolations(list(measured.values()), m.protocol.methods, m.protocol.sizes)
-    if core:
-        cells = [_alone(cell, series, core) for cell in cells]
+    series, core = {(s.name, s.n): s for s in m.samples if s.seconds}, core_of(m)
+    measured = _measured_cells(m, series, core)
+    cells = _with_extrapolations(m, measured, series, core)
     aa_tests = _aa_tests(series)
     floor = stats.noise_floor([ratio for _, ratio in aa_tests])
-    flags = quality.flags(reference, m.cpus, reference.by_round(), _contended(reference, core))
-    noisy = quality.noisy(flags)
+    flags = [flag for s in series.values() for flag in quality.flags(s, m.cpus, core)]
     return Analysis(
         cells=cells,
         speedup=_largest_speedup(cells, m.protocol.sizes, measured_only=False),
         speedup_measured=_largest_speedup(cells, m.protocol.sizes, measured_only=True),
-        noise=Noise(noisy, len(flags), quality.describe(flags) if noisy else []),
+        noise=quality.describe(flags) if quality.noisy(flags) else [],
         aa_tests=[_comparison(name + AGAIN, name, n, ratio, 0.0) for (name, n), ratio in aa_tests],
         noise_floor=floor,
-        comparisons=_comparisons(series, measured, cells, floor),
+        comparisons=_comparisons(cells, floor),
         cube_law=_cube_law(measured),
         expectations=[e for cell in cells if (e := _expectation(cell))],
         embedding=_embedding(series),
-        whole_calls=_whole_calls(cells, series, core) if core else [],
+        whole_calls=_whole_calls(cells, series, core),
         core=core,
-        flags={**{key: cell.flags for key, cell in measured.items()}, (REFERENCE, reference.n): flags},
+        roof=roof_of(core, m.limits),
     )
 
 
@@ -162,95 +149,79 @@ def results(m: Measurement) -> Results:
     """The record with its derived part: what `results.json` holds."""
     found = derive(m)
     raw = {name: getattr(m, name) for name in Measurement.__struct_fields__}
-    return Results(**raw, cells=found.cells, speedup=found.speedup, embedding=found.embedding)
+    return Results(**raw, roof=found.roof, cells=found.cells, speedup=found.speedup, embedding=found.embedding)
 
 
-# --- cells ---------------------------------------------------------------------------------------------
+# --- the core, and a cell alone on it ------------------------------------------------------------------
 
 
-def peak_fraction(s: Series, reference: Series, roof: Roof) -> Estimate:
-    """(cell / reference) in this run times (reference / peak) from the roofline, with the intervals of both.
-
-    By processor time: what a busy process takes away, it takes from the two unevenly.
-    """
-    here = stats.ratio_of_fastest(s.by_round(processor_time=True), reference.by_round(processor_time=True))
-    peak = roof.peak_flop_per_reference_byte
-    product = stats.multiply(here, Ratio(1 / peak.value, 1 / peak.high, 1 / peak.low, here.pairs, "ci95"))
-    return Estimate(value=product.value, low=product.low, high=product.high)
+def core_of(m: Measurement | LadderMeasurement) -> CoreState:
+    """The state of the core over the run."""
+    r, known = m.readings, (m.limits.l1_byte_per_flop, m.limits.l2_byte_per_flop)
+    return contention.core_state(r.fma_gflops, r.l1_gbs, r.l2_gbs, known)
 
 
-def _core(m: Measurement) -> CoreState | None:
-    """The state of the core over the run, where it was read."""
-    readings = m.readings
-    if not readings.fma_gflops:
-        return None
-    known = 1 / m.roof.peak_flop_per_reference_byte.value
-    return contention.core_state(readings.fma_gflops, readings.l1_gbs, readings.l2_gbs, known)
+def roof_of(core: CoreState, limits: Limits) -> Roof:
+    """The roof over the samples of a run."""
+    peak, gbs = core.peak_gflops, limits.dram_gbs
+    return Roof(peak_gflops=peak, dram_gbs=gbs, ridge_flop_per_byte=peak / gbs, crossover_n=crossover_n(peak, gbs))
 
 
-def _contended(s: Series, core: CoreState | None) -> list[bool] | None:
-    """Whether the core was shared, one figure a sample."""
-    return [not fine for fine in core.uncontended(s.probe)] if core and s.probe else None
+def of_peak(s: Series, core: CoreState) -> list[float]:
+    """The fraction of peak of each sample: its rate by processor time over the FMA rate beside it."""
+    return [rate / fma for rate, fma in zip(s.cpu_rates, core.beside(s.probe), strict=True)]
 
 
-def _alone(cell: Cell, series: Mapping[Key, Series], core: CoreState) -> Cell:
-    """The cell with what it does on a core of its own: from its slices where it has some, else from its calls."""
-    source: Literal["calls", "slices"] = "slices"
-    s = series.get((cell.method + SLICE, cell.n))
-    if not s:
-        s, source = series.get((cell.method, cell.extrapolated_from or cell.n)), "calls"
-    if not (s and s.probe):
-        return cell
-    rates = s.by_round(processor_time=True).values()
-    fractions = [rate / fma for rate, fma in zip(rates, core.beside(s.probe), strict=True)]
-    e = contention.estimate(fractions, core.uncontended(s.probe).tolist(), s.at)
+def alone(s: Series, core: CoreState, source: Literal["calls", "slices"] = "calls") -> tuple[Estimate, Alone]:
+    """The fraction of peak on a core of its own, and what it rests on."""
+    e = contention.estimate(of_peak(s, core), core.uncontended(s.probe).tolist(), s.at)
     # A bound that the peak lowers: nothing that is below it now goes beyond.
     high = min(e.high, 1.0) if e.bound and e.value < 1 else e.high
-    fraction = Estimate(value=e.value, low=e.low, high=high)
     peak = core.peak_gflops
-    alone = Alone(
+    return Estimate(value=e.value, low=e.low, high=high), Alone(
         gflops=Estimate(value=e.value * peak, low=e.low * peak, high=high * peak),
         uncontended=e.uncontended,
-        samples=len(fractions),
+        samples=len(s.seconds),
         source=source,
         bound=e.bound,
     )
-    return msgspec.structs.replace(cell, peak_fraction=fraction, alone=alone)
+
+
+def _of_slices(method: str, n: int, series: Mapping[Key, Series], core: CoreState) -> tuple[Estimate, Alone] | None:
+    slices = series.get((method + SLICE, n))
+    return alone(slices, core, "slices") if slices else None
+
+
+# --- cells ---------------------------------------------------------------------------------------------
 
 
 def _whole_calls(cells: Sequence[Cell], series: Mapping[Key, Series], core: CoreState) -> list[WholeCalls]:
     found = []
     for cell in cells:
         s = series.get((cell.method, cell.n))
-        if cell.alone and cell.alone.source == "slices" and s and s.probe:
-            fine, beside = core.uncontended(s.probe), core.beside(s.probe)
-            rates = s.by_round(processor_time=True).values()
-            fractions = [rate / fma for rate, fma, alone in zip(rates, beside, fine, strict=True) if alone]
+        if cell.alone.source == "slices" and s:
+            fractions = [part for part, fine in zip(of_peak(s, core), core.uncontended(s.probe), strict=True) if fine]
             if len(fractions) >= FEWEST_WHOLE_CALLS:
                 ratio = median(fractions) / cell.peak_fraction.value
                 found.append(WholeCalls(cell.method, cell.n, len(fractions), ratio))
     return found
 
 
-def _measured_cells(
-    m: Measurement, series: Mapping[Key, Series], reference: Series, core: CoreState | None
-) -> dict[Key, Cell]:
+def _measured_cells(m: Measurement, series: Mapping[Key, Series], core: CoreState) -> dict[Key, Cell]:
     cells = {
-        key: _cell(s, reference, m, core)
+        key: _cell(s, m.cpus, core, _of_slices(*key, series, core) or alone(s, core))
         for key, s in series.items()
-        if key[0] in m.protocol.methods and reference.seconds
+        if key[0] in m.protocol.methods
     }
-    resolution = m.protocol.clock_resolution_seconds
-    own = {key: series[key] for key in cells}
-    faults = quality.implausible(cells, own, m.roof.peak_gflops, m.roof.bounds_matmul, resolution)
+    own, peak = {key: series[key] for key in cells}, max(m.limits.peak_gflops, *m.readings.fma_gflops)
+    faults = quality.implausible(cells, own, peak, m.limits.bounds_matmul, m.protocol.clock_resolution_seconds)
     for key, reasons in faults.items():
         cells[key].invalid = reasons
     return cells
 
 
-def _cell(s: Series, reference: Series, m: Measurement, core: CoreState | None) -> Cell:
-    gflops = Rate.of(s.rates)
-    flags = quality.flags(s, m.cpus, reference.by_round(), _contended(s, core))
+def _cell(s: Series, cpus: int, core: CoreState, on_its_own: tuple[Estimate, Alone]) -> Cell:
+    gflops, flags = Rate.of(s.rates), quality.flags(s, cpus, core)
     notes, wide = quality.describe(flags), quality.wide(gflops)
     if wide:
         notes.append(f"its interval is {100 * (gflops.high - gflops.low) / gflops.median:.0f} % wide")
@@ -262,29 +233,34 @@ def _cell(s: Series, reference: Series, m: Measurement, core: CoreState | None) 
         seconds_per_call=s.seconds,
         total_seconds=s.total_seconds,
         gflops=gflops,
-        peak_fraction=peak_fraction(s, reference, m.roof),
-        contended=sum(flag in ("slowed", "contended") for flag in flags) / len(flags),
+        peak_fraction=on_its_own[0],
+        contended=flags.count("contended") / len(flags),
         noisy=wide or quality.noisy(flags),
         flags=flags,
         invalid=[],
         notes=notes,
+        alone=on_its_own[1],
     )
 
 
-def _with_extrapolations(measured: Sequence[Cell], methods: Sequence[str], sizes: Sequence[int]) -> list[Cell]:
+def _with_extrapolations(
+    m: Measurement, measured: Mapping[Key, Cell], series: Mapping[Key, Series], core: CoreState
+) -> list[Cell]:
     """The measured cells, and for each that is not measured (yet) its extrapolation from the largest that is."""
-    cells = list(measured)
+    cells, methods = list(measured.values()), m.protocol.methods
     for method in methods:
-        own = [cell for cell in measured if cell.method == method]
-        for n in sizes:
-            if own and n not in [cell.n for cell in own]:
+        own = [cell for cell in measured.values() if cell.method == method]
+        for n in m.protocol.sizes:
+            if own and (method, n) not in measured:
                 smaller = [cell for cell in own if cell.n < n] or own
-                cells.append(_extrapolated(max(smaller, key=lambda cell: cell.n), n))
+                base = max(smaller, key=lambda cell: cell.n)
+                cells.append(_extrapolated(base, n, _of_slices(method, n, series, core)))
     return sorted(cells, key=lambda cell: (methods.index(cell.method), cell.n))
 
 
-def _extrapolated(base: Cell, n: int) -> Cell:
-    """The cell of order n by the cube law: the rate of the base."""
+def _extrapolated(base: Cell, n: int, on_its_own: tuple[Estimate, Alone] | None) -> Cell:
+    """The cell of order n by the cube law: the rate of the base; alone, where slices of it were timed, its own."""
+    fraction, known = on_its_own or (base.peak_fraction, base.alone)
     return msgspec.structs.replace(
         base,
         n=n,
@@ -293,7 +269,9 @@ def _extrapolated(base: Cell, n: int) -> Cell:
         seconds_per_call=[],
         total_seconds=0.0,
         flags=[],
-        notes=[f"extrapolated from N={base.n} by the cube law"],
+        notes=[f"extrapolated from N = {base.n} by the cube law"],
+        peak_fraction=fraction,
+        alone=known,
     )
 
 
@@ -301,20 +279,31 @@ def _extrapolated(base: Cell, n: int) -> Cell:
 
 
 def paired(a: Series, b: Series) -> Ratio | None:
-    """How many times as fast a is as b, from samples taken in the same round; None without any."""
-    x, y = a.by_round(), b.by_round()
+    """How many times as fast a is as b by wall time, from samples taken in the same round; None without any."""
+    x, y = (dict(zip(s.rounds, s.rates, strict=True)) for s in (a, b))
     common = sorted(x.keys() & y.keys())
     return stats.paired_ratio([x[r] for r in common], [y[r] for r in common]) if common else None
 
 
-def _alone_ratio(a: Cell, b: Cell) -> Ratio | None:
-    """How many times as fast a is as b on a core alone; None where that is not known."""
-    if not (a.alone and b.alone) or a.alone.bound or b.alone.bound:
+def paired_alone(a: Series, b: Series, core: CoreState) -> Ratio | None:
+    """The same on a core alone: of the pairs in which neither was contended; of all, where those are too few."""
+    x, y = (dict(zip(s.rounds, of_peak(s, core), strict=True)) for s in (a, b))
+    fine = [dict(zip(s.rounds, core.uncontended(s.probe), strict=True)) for s in (a, b)]
+    at, common = dict(zip(a.rounds, a.at, strict=True)), sorted(x.keys() & y.keys())
+    if not common:
         return None
-    x, y = a.peak_fraction, b.peak_fraction
+    e = contention.estimate(
+        [x[r] / y[r] for r in common], [bool(fine[0][r] and fine[1][r]) for r in common], [at[r] for r in common]
+    )
+    return paired(a, b) if e.bound else Ratio(e.value, e.low, e.high, e.uncontended, "ci95")
+
+
+def _quotient(a: Cell, b: Cell) -> Ratio:
+    """How many times as fast a is as b on a core alone."""
+    x, y = a.alone.gflops, b.alone.gflops
+    pairs = min(a.alone.uncontended, b.alone.uncontended)
     return stats.multiply(
-        Ratio(x.value, x.low, x.high, a.alone.uncontended, "ci95"),
-        Ratio(1 / y.value, 1 / y.high, 1 / y.low, b.alone.uncontended, "ci95"),
+        Ratio(x.value, x.low, x.high, pairs, "ci95"), Ratio(1 / y.value, 1 / y.high, 1 / y.low, pairs, "ci95")
     )
 
 
@@ -342,20 +331,15 @@ def _aa_tests(series: Mapping[Key, Series]) -> list[tuple[Key, Ratio]]:
     return found
 
 
-def _comparisons(
-    series: Mapping[Key, Series], measured: Mapping[Key, Cell], cells: Sequence[Cell], floor: float
-) -> list[Comparison]:
-    """Each blocked variant against naive: alone where both are known so, else wherever both were measured, in pairs."""
+def _comparisons(cells: Sequence[Cell], floor: float) -> list[Comparison]:
+    """Each blocked variant against naive, on a core alone."""
     by_key, found = {(c.method, c.n): c for c in cells}, []
     for (method, n), cell in by_key.items():
         naive = by_key.get(("naive", n))
         if method not in PYTHON_METHODS or method == "naive" or not naive:
             continue
-        ratio = _alone_ratio(cell, naive)
-        if not ratio and (method, n) in measured and ("naive", n) in measured:
-            ratio = paired(series[method, n], series["naive", n])
-        if ratio:
-            found.append(_comparison(method, "naive", n, ratio, floor))
+        if all(c.alone.source == "slices" or not c.extrapolated for c in (cell, naive)):
+            found.append(_comparison(method, "naive", n, _quotient(cell, naive), floor))
     return sorted(found, key=lambda c: (PYTHON_METHODS.index(c.method), c.n))
 
 
@@ -369,7 +353,7 @@ def _largest_speedup(cells: Sequence[Cell], sizes: Sequence[int], measured_only:
 
 
 def _speedup(cells: Sequence[Cell], naive: Cell, matmul: Cell) -> Speedup:
-    """Of a core alone where that is known. The interval of the other is the quotient of theirs, so a cautious one."""
+    """Of a core alone; as it was, its interval is the quotient of the intervals of the two, so a cautious one."""
     timed = [_timed(cells, naive), _timed(cells, matmul)]
     seen = Speedup(
         n=naive.n,
@@ -377,35 +361,27 @@ def _speedup(cells: Sequence[Cell], naive: Cell, matmul: Cell) -> Speedup:
         low=matmul.gflops.low / naive.gflops.high,
         high=matmul.gflops.high / naive.gflops.low,
         extrapolated=naive.extrapolated or matmul.extrapolated,
-        basis="; ".join(f"{len(c.seconds_per_call)} samples of {c.method} at N={c.n}" for c in timed),
+        basis="; ".join(f"{len(c.seconds_per_call)} samples of {c.method} at N = {c.n}" for c in timed),
         naive_seconds=naive.call_seconds,
         matmul_seconds=matmul.call_seconds,
         withheld=_why_withheld(timed),
     )
-    if not (naive.alone and matmul.alone):
-        return seen
-    slow, fast = naive.alone.gflops, matmul.alone.gflops
-    ratio = stats.multiply(
-        Ratio(fast.value, fast.low, fast.high, matmul.alone.uncontended, "ci95"),
-        Ratio(1 / slow.value, 1 / slow.high, 1 / slow.low, naive.alone.uncontended, "ci95"),
-    )
+    ratio = _quotient(matmul, naive)
     return msgspec.structs.replace(
         seen,
         factor=ratio.value,
         low=ratio.low,
         high=ratio.high,
-        extrapolated=any(c.extrapolated and c.alone and c.alone.source == "calls" for c in (naive, matmul)),
+        extrapolated=any(c.extrapolated and c.alone.source == "calls" for c in (naive, matmul)),
         basis=f"{_rests_on(naive)}; {_rests_on(matmul)}",
-        naive_seconds=naive.flops / slow.value / 1e9,
-        matmul_seconds=matmul.flops / fast.value / 1e9,
-        withheld=_why_invalid(timed),
+        naive_seconds=naive.flops / naive.alone.gflops.value / 1e9,
+        matmul_seconds=matmul.flops / matmul.alone.gflops.value / 1e9,
         as_it_was=seen,
     )
 
 
 def _rests_on(cell: Cell) -> str:
-    assert cell.alone
-    return f"{cell.alone.uncontended} uncontended {cell.alone.source} of {cell.method} at N={cell.n}"
+    return f"{cell.alone.uncontended} uncontended {cell.alone.source} of {cell.method} at N = {cell.n}"
 
 
 def _timed(cells: Sequence[Cell], cell: Cell) -> Cell:
@@ -415,18 +391,8 @@ def _timed(cells: Sequence[Cell], cell: Cell) -> Cell:
 
 
 def _why_withheld(cells: Sequence[Cell]) -> str | None:
-    """Why nothing should be said of wall times that rest on these cells; None if there is no reason."""
-    if why := _why_invalid(cells):
-        return why
-    for cell in cells:
-        if quality.interrupted(cell.flags):
-            noise = quality.describe(cell.flags)[0]
-            return f"{cell.method} at N={cell.n} did not have its core to itself: {noise}"
-    return None
-
-
-def _why_invalid(cells: Sequence[Cell]) -> str | None:
-    invalid = (f"{c.method} at N={c.n} cannot be true: {c.invalid[0]}" for c in cells if c.invalid)
+    """Why nothing should be said that rests on these cells; None if there is no reason."""
+    invalid = (f"{c.method} at N = {c.n} cannot be true: {c.invalid[0]}" for c in cells if c.invalid)
     return next(invalid, None)
 
 

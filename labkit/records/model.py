@@ -11,7 +11,7 @@ from labkit.machine.caches import Cache
 from labkit.machine.hardware import Hardware, MachineIdentity
 from labkit.stats import IntervalKind, Verdict, median_interval
 
-Flag = Literal["preempted", "stolen", "second thread", "slowed", "contended"]
+Flag = Literal["preempted", "stolen", "second thread", "contended"]
 Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 Amount = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]  # flops or bytes
 Seconds = Annotated[float, msgspec.Meta(ge=0, lt=1e9)]
@@ -87,12 +87,14 @@ class Series(Record, omit_defaults=True):
         """GFLOPS (GB/s where there are no flops) by wall time, one a sample."""
         return [self.amount / s / 1e9 for s in self.seconds]
 
-    def by_round(self, processor_time: bool = False) -> dict[int, float]:
-        """The same by round. By processor time, what others took of the core does not count."""
-        seconds = self.seconds
-        if processor_time:  # and no more than wall time: a second thread does not make a call longer
-            seconds = [min(s, c) if c > 0 else s for s, c in zip(seconds, self.cpu_seconds, strict=True)]
-        return {r: self.amount / s / 1e9 for r, s in zip(self.rounds, seconds, strict=True)}
+    @property
+    def cpu_rates(self) -> list[float]:
+        """The same by processor time: time in which others had the core does not count.
+
+        Nor does more than wall time: a second thread does not make a call longer.
+        """
+        seconds = [min(s, c) if c > 0 else s for s, c in zip(self.seconds, self.cpu_seconds, strict=True)]
+        return [self.amount / s / 1e9 for s in seconds]
 
     @property
     def total_seconds(self) -> float:
@@ -103,22 +105,24 @@ class Series(Record, omit_defaults=True):
 class Readings(Record):
     """The state of the core between samples, in columns: rates by processor time, of the FMA loop and of two dots."""
 
-    fma_gflops: list[Positive] = []
-    l1_gbs: list[Positive] = []
-    l2_gbs: list[Positive] = []
+    fma_gflops: list[Positive]
+    l1_gbs: list[Positive]
+    l2_gbs: list[Positive]
 
     def __post_init__(self) -> None:
         if not len(self.fma_gflops) == len(self.l1_gbs) == len(self.l2_gbs):
             raise ValueError("the columns of the readings differ in length")
 
 
-def _check_paired(samples: Sequence[Series]) -> None:
+def _check_samples(samples: Sequence[Series], readings: Readings) -> None:
     """A ValueError unless all these series have what is needed to rate, to pair and to flag their samples."""
     for s in samples:
-        if s.seconds and not (s.rounds and s.calls and s.cpu_seconds):
-            raise ValueError(f"{s.name} at {s.n} lacks the rounds, calls or processor time of its samples")
+        if s.seconds and not (s.rounds and s.calls and s.cpu_seconds and s.at and s.probe):
+            raise ValueError(f"{s.name} at {s.n} lacks the rounds, calls, times or readings of its samples")
         if not (s.amount or s.name == "gather"):  # this one only moves a row
             raise ValueError(f"{s.name} at {s.n} lacks the flops or bytes of a call")
+        if max(s.probe, default=0) + 1 >= len(readings.fma_gflops):
+            raise ValueError("a sample names a reading that is not there")
 
 
 # --- manifest.json: the same in every experiment -------------------------------------------------------
@@ -222,20 +226,24 @@ class Ridge(Record):
     gbs: float
 
 
-class ReferencePeak(Record):
-    """The reference kernel, and the peak in units of it: flop per byte that the kernel loads meanwhile."""
+class CoreReference(Record):
+    """The core alone: bytes that a dot product out of each level loads in the time of a flop of the peak's loop.
 
-    gbs: Rate
-    peak_flop_per_byte: Estimate
+    Another tenant of the core lowers both. `contended` is the portion of the readings in which it was not alone.
+    """
+
+    l1_byte_per_flop: Positive
+    l2_byte_per_flop: Positive
+    contended: float
 
 
 class RooflineMeasurement(Record):
     """What was timed, and what must be known to read it. `samples` by name:
 
-    "peak", "clock", "clock under load", "reference", "memcpy", "dot", "einsum", "matmul"; "ceiling NAME";
+    "peak", "clock", "clock under load", "dot in L1", "dot in L2", "memcpy", "dot", "einsum", "matmul"; "ceiling NAME";
     "sweep LANESxACCUMULATORS", "sweep clock"; "LEVEL PATTERN", as in "L1 load"; "working set" (one series a size, `n`
     in bytes). A clock's flops are cycles. To keep the file small, series hold the wall seconds of a call alone, but for
-    the peak and the reference kernel, which make pairs.
+    the peak and the two dots, which show the state of the core.
     """
 
     schema: Literal["roofline/2"]
@@ -262,7 +270,7 @@ class Roofline(RooflineMeasurement):
     bandwidth: list[Bandwidth]
     working_sets: list[WorkingSet]
     ridge: list[Ridge]
-    reference: ReferencePeak
+    reference: CoreReference
     faults: list[str]  # why this roofline cannot be right
 
     def __post_init__(self) -> None:
@@ -317,19 +325,30 @@ class Agreement(Record):
     worst: WorstElement | None
 
 
+class Limits(Record):
+    """What a run takes from the roofline. `bounds_matmul` is false where np.matmul has a unit of its own.
+
+    The bytes per flop are those of `CoreReference`.
+    """
+
+    peak_gflops: Positive
+    dram_gbs: Positive
+    l1_byte_per_flop: Positive
+    l2_byte_per_flop: Positive
+    bounds_matmul: bool
+
+
 class Roof(Record):
-    """What a run takes from the roofline. `bounds_matmul` is false where np.matmul has a unit of its own."""
+    """The roof over a run: the FMA peak beside its own samples, and the bandwidth of DRAM from the roofline."""
 
     peak_gflops: Positive
     dram_gbs: Positive
     ridge_flop_per_byte: Positive
     crossover_n: Positive
-    peak_flop_per_reference_byte: Estimate
-    bounds_matmul: bool
 
 
 class Alone(Record):
-    """A cell on a core that it has to itself: GFLOPS at the run's FMA peak, so that peak_fraction is their quotient.
+    """A cell on a core that it has to itself: GFLOPS under the run's roof, so that peak_fraction is their quotient.
 
     `uncontended` of `samples` were alone, of the calls themselves or of slices of them. `bound`: too few were, and the
     interval holds all that can be said.
@@ -363,7 +382,7 @@ class Cell(Record):
     flags: list[Flag | None]
     invalid: list[str]
     notes: list[str]
-    alone: Alone | None = None
+    alone: Alone
 
     @property
     def flops(self) -> int:
@@ -422,7 +441,7 @@ class Harness(Record):
 class Measurement(Record):
     """What was timed, and what must be known to read it.
 
-    `samples`: a series for each method at each size; "reference"; "METHOD again" (an A/A test); "gather", "one_hot",
+    `samples`: a series for each method at each size; "METHOD slice"; "METHOD again" (an A/A test); "gather", "one_hot",
     "projection". `cpus` share the steal time that the system counts.
     """
 
@@ -432,20 +451,19 @@ class Measurement(Record):
     cpus: int
     protocol: Protocol
     agreement: Agreement
-    roof: Roof
+    limits: Limits
     harness: Harness
     samples: list[Series]
-    readings: Readings = msgspec.field(default_factory=Readings)
+    readings: Readings
 
     def __post_init__(self) -> None:
-        _check_paired(self.samples)
-        if any(max(s.probe, default=-1) + 1 >= max(1, len(self.readings.fma_gflops)) for s in self.samples):
-            raise ValueError("a sample names a reading that is not there")
+        _check_samples(self.samples, self.readings)
 
 
 class Results(Measurement, kw_only=True):
     """With what `labkit.records.derive` made of the samples, for readers that want the numbers alone."""
 
+    roof: Roof
     cells: list[Cell]
     speedup: Speedup | None
     embedding: Embedding | None
@@ -486,7 +504,7 @@ class RepeatedRun(Record):
 
     beside: Literal["nothing", "a busy process"]
     python: str
-    noisy: bool
+    contended: float
     wall_seconds: float
     speedup: Estimate | None
     cells: list[RepeatedCell]
@@ -516,18 +534,19 @@ class LadderRung(Record):
 
 
 class LadderCell(Record):
-    """A rung at a size. `rows` of C's `n` are computed in a call; its rate is that of these rows."""
+    """A rung at a size. A call computes a `portion` of the product; `gflops` is as it was, the rest of a core alone."""
 
     rung: str
     n: int
-    rows: int
+    portion: float
     gflops: Rate
     peak_fraction: Estimate
+    alone: Alone
     noisy: bool
 
 
 class Factor(Record):
-    """How many times as fast `rung` is as `over`: the median of pairs taken in the same rounds."""
+    """How many times as fast `rung` is as `over`, in pairs of the same rounds: of those alone, if there are enough."""
 
     rung: str
     over: str
@@ -549,7 +568,7 @@ class OlderKernel(Record):
 
 
 class LadderMeasurement(Record):
-    """What was timed: a series for each rung at each size, and "reference"."""
+    """What was timed: a series for each rung at each size."""
 
     schema: Literal["ladder/2"]
     short_name: str
@@ -560,17 +579,19 @@ class LadderMeasurement(Record):
     agreement: Agreement
     rungs: list[LadderRung]
     kernels: list[OlderKernel]
-    roof: Roof
+    limits: Limits
     wall_seconds: float
     samples: list[Series]
+    readings: Readings
 
     def __post_init__(self) -> None:
-        _check_paired(self.samples)
+        _check_samples(self.samples, self.readings)
 
 
 class Ladder(LadderMeasurement):
     """`product` is that of the factors of all steps, `whole` the last step over the first, in pairs of its own."""
 
+    roof: Roof
     cells: list[LadderCell]
     factors: list[Factor]
     product: float

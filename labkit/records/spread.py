@@ -54,7 +54,7 @@ def repeated(run: Run, beside: Beside = "nothing", least_n: int = 0) -> Repeated
     return RepeatedRun(
         beside=beside,
         python=run.manifest.versions.get("python", ""),
-        noisy=run.analysis.noise.noisy,
+        contended=run.analysis.core.contended,
         wall_seconds=run.results.harness.wall_seconds,
         speedup=Estimate(value=speedup.factor, low=speedup.low, high=speedup.high) if speedup else None,
         cells=[

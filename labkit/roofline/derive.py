@@ -6,14 +6,15 @@ from typing import Literal
 import msgspec
 
 from labkit import stats
+from labkit.contention import WITHIN
 from labkit.records import model as records
-from labkit.records.derive import REFERENCE
-from labkit.records.model import Rate, Roofline, RooflineMeasurement, Saturation, Series
+from labkit.records.model import CoreReference, Rate, Roofline, RooflineMeasurement, Saturation, Series
 from labkit.roofline import kernels
 from labkit.roofline.model import LOADS_STORES
 
 # Names of series.
 PEAK, CLOCK, CLOCK_UNDER_LOAD = "peak", "clock", "clock under load"
+DOTS = ("dot in L1", "dot in L2")
 SWEEP, SWEEP_CLOCK, CEILING, WORKING_SET = "sweep ", "sweep clock", "ceiling ", "working set"
 
 # A loop this close to the best is as good; the fewest accumulators within the second fill the core.
@@ -27,9 +28,7 @@ HALF_TOLERANCE = 0.12
 def derive(m: RooflineMeasurement) -> Roofline:
     """The record with everything that follows from its samples."""
     by_name = {s.name: s for s in m.samples}
-    peak, reference = _peak(m, by_name), by_name[REFERENCE]
-    # The peak in units of the reference kernel, both by processor time in their fastest samples.
-    ratio = stats.ratio_of_fastest(by_name[PEAK].by_round(processor_time=True), reference.by_round(processor_time=True))
+    peak = _peak(m, by_name)
     bandwidth = [
         records.Bandwidth(
             level=level,
@@ -67,10 +66,7 @@ def derive(m: RooflineMeasurement) -> Roofline:
             records.WorkingSet(working_set_bytes=s.n, gbs=Rate.of(s.rates)) for s in m.samples if s.name == WORKING_SET
         ],
         ridge=[records.Ridge(level=level, flop_per_byte=best / gbs, gbs=gbs) for level, gbs in fastest.items()],
-        reference=records.ReferencePeak(
-            gbs=Rate.of(reference.rates),
-            peak_flop_per_byte=records.Estimate(value=ratio.value, low=ratio.low, high=ratio.high),
-        ),
+        reference=_reference(by_name),
         faults=[],
     )
     roofline.faults = kernels.above_roof(roofline)
@@ -125,6 +121,22 @@ def _peak(m: RooflineMeasurement, by_name: Mapping[str, Series]) -> records.Peak
         saturates_at=saturates_at(own),
         sweep=swept,
     )
+
+
+def _reference(by_name: Mapping[str, Series]) -> CoreReference:
+    """The two dots over the peak's loop by their fastest samples, and how often either fell behind that.
+
+    By processor time. The samples are so short that the ratio of two of them scatters.
+    """
+    found = [by_name[name] for name in (PEAK, *DOTS)]
+    fma, *dots = (dict(zip(s.rounds, s.cpu_rates, strict=True)) for s in found)
+    best, l1, l2 = (stats.fastest(s.cpu_rates) for s in found)
+    l1, l2 = l1 / best, l2 / best
+    turns = sorted(fma.keys() & dots[0].keys() & dots[1].keys())
+    alone = [
+        all(dot[r] / fma[r] >= (1 - WITHIN) * usual for dot, usual in zip(dots, (l1, l2), strict=True)) for r in turns
+    ]
+    return CoreReference(l1_byte_per_flop=l1, l2_byte_per_flop=l2, contended=1 - sum(alone) / len(alone))
 
 
 def _clock(m: RooflineMeasurement, by_name: Mapping[str, Series], peak: records.Peak) -> records.CoreClock:

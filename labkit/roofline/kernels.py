@@ -16,7 +16,7 @@ MATMUL_N = 1024
 class PlacedKernel:
     """A kernel and the limit that it answers to, a level of memory or "peak".
 
-    `fraction` is the median rate over the limit's best, `low` and `high` its interval. The intensity of a product lies
+    `fraction` is the median rate over the limit, `low` and `high` its interval. The intensity of a product lies
     between `intensity` and `intensity_high`; of others it is known, and the latter None. A copy does no flops: its
     intensity and GFLOPS are 0, and `gbs` says what it moves.
     """
@@ -42,7 +42,7 @@ class PlacedKernel:
 def place(roofline: Roofline, results: Results | None = None) -> list[PlacedKernel]:
     """A copy, a dot product and the methods at N = 1024: those from the benchmark's results where they are given.
 
-    Of these the rate counts, as it is drawn: the fraction of peak in the results goes through the reference kernel.
+    Of these it is the rate and the fraction of peak on a core alone.
     """
     samples = {s.name: s for s in roofline.samples if s.seconds}
     peak, dram = roofline.peak.fp32_fma_gflops.best, next(r.gbs for r in roofline.ridge if r.level == DRAM)
@@ -59,14 +59,17 @@ def place(roofline: Roofline, results: Results | None = None) -> list[PlacedKern
     for method in METHODS:
         origin: tuple[int | None, Literal["roofline", "benchmark"]] = (None, "roofline")
         if cell := results and results.cell(method, MATMUL_N):
-            rate, origin = cell.gflops, (cell.extrapolated_from, "benchmark")
+            part, gflops = cell.peak_fraction, cell.alone.gflops.value
+            fractions = (part.value, part.low, part.high)
+            origin = (cell.extrapolated_from if cell.alone.source == "calls" else None, "benchmark")
         elif own := samples.get(method):
             rate = Rate.of(own.rates)
+            fractions, gflops = _over(peak, rate), rate.median
         else:
             continue
         # Between no reuse, or what its rate proves, and compulsory traffic.
-        low, high = max(NO_REUSE_INTENSITY, proven_intensity(rate.median, dram)), compulsory_intensity(MATMUL_N)
-        placed.append(PlacedKernel(method, MATMUL_N, PEAK, *_over(peak, rate), low, high, rate.median, None, *origin))
+        low, high = max(NO_REUSE_INTENSITY, proven_intensity(gflops, dram)), compulsory_intensity(MATMUL_N)
+        placed.append(PlacedKernel(method, MATMUL_N, PEAK, *fractions, low, high, gflops, None, *origin))
     return placed
 
 

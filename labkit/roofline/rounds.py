@@ -10,13 +10,13 @@ from labkit.machine import limits
 from labkit.machine.clocks import nominal_ghz
 from labkit.machine.cpus import stay_on_fastest
 from labkit.measure.clock import Clock, SystemClock
-from labkit.measure.sampling import Workload, aligned, calibrate, make_reference, permuted, take, warm_up
-from labkit.records.derive import REFERENCE
+from labkit.measure.core_probe import dots
+from labkit.measure.sampling import Workload, aligned, calibrate, permuted, take, warm_up
 from labkit.records.model import Roofline, RooflineMeasurement, Series
 from labkit.records.provenance import Observed
 from labkit.roofline import bandwidth, peak
 from labkit.roofline.codegen import doubts, host_target
-from labkit.roofline.derive import CEILING, PEAK, WORKING_SET, derive
+from labkit.roofline.derive import CEILING, DOTS, PEAK, WORKING_SET, derive
 from labkit.roofline.kernels import COPY, DOT, MATMUL_N
 from labkit.roofline.model import LOADS_STORES
 from labkit.roofline.peak import SAMPLE_SECONDS
@@ -24,9 +24,9 @@ from labkit.roofline.probes import Streams, Windows, clock_probe
 from labkit.show.screen import Screen
 
 SEED = 42
-# In each round the peak, the clocks and the reference kernel are sampled so often, side by side. Samples are brief, as
-# a neighbour on the core's other thread comes and goes within milliseconds: one that falls between two of its turns
-# shows what the core can do alone. The rounds go on until there are moments without the neighbour among them.
+# In each round the peak, the clocks and two dots are sampled so often, side by side. Samples are brief, as a neighbour
+# on the core's other thread comes and goes within milliseconds: one that falls between two of its turns shows what the
+# core can do alone. The rounds go on until there are moments without the neighbour among them.
 TURNS = 8
 ROUNDS_SECONDS, FEWEST_ROUNDS = 12.0, 40
 # More rounds, once, where something stands above its limit: the roof has then not been seen at its best.
@@ -53,7 +53,7 @@ class Probes:
         """The samples as they are recorded: seconds alone, but for what makes pairs."""
         series = [w.series(timeline=False) for w in [*self.beside_peak, *self.before, *self.others]]
         for s in series:
-            if s.name not in (PEAK, REFERENCE):
+            if s.name not in (PEAK, *DOTS):
                 s.rounds, s.calls, s.cpu_seconds = [], [], []
         return series
 
@@ -94,7 +94,7 @@ def prepare(
             f"shows {len(levels)} levels below DRAM: a cache larger than that would be taken for DRAM"
         )
     probes = Probes(
-        beside_peak=[*core.peak_and_clocks, make_reference()],
+        beside_peak=[*core.peak_and_clocks, *dots()],
         others=[*core.ceilings, *level_streams(streams, windows, sets), *numpy_kernels(windows)],
         before=[*core.swept, *by_size],
     )
@@ -180,6 +180,8 @@ def take_rounds(probes: Probes, seconds: float, clock: Clock, rng: np.random.Gen
         round_, order = probes.rounds, list(permuted(brief, rng))
         for turn in range(TURNS):
             for workload in permuted(probes.beside_peak, rng):
+                if workload.name in DOTS:
+                    workload.call()  # others have driven it out of its cache since
                 take(workload, clock, TURNS * round_ + turn)
             for workload in order[turn::TURNS]:
                 if not workload.name.startswith((COPY, CEILING, bandwidth.DRAM)):

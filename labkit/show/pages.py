@@ -8,8 +8,8 @@ from typing import Any
 
 import jinja2
 
-from labkit import contention, quality
-from labkit.records.derive import REFERENCE, Analysis
+from labkit import contention
+from labkit.records.derive import Analysis, core_of
 from labkit.records.find import Run
 from labkit.records.model import Factor, Ladder, LadderCell, LadderRung, Manifest, Repeat, Roofline
 from labkit.records.spread import pythons, spreads, versions
@@ -63,6 +63,7 @@ def matmul_page(run: Run) -> str:
         a=a,
         m=run.manifest,
         ladder=run.ladder,
+        ladder_steps=_ladder_steps(run.ladder) if run.ladder else "",
         repeat=run.repeat,
         notes=text.notes(r, a),
         rates=_rates(run),
@@ -74,14 +75,18 @@ def matmul_page(run: Run) -> str:
         blocked=_blocked(a),
         agreement=_agreement(run),
         expected=_expected(a),
-        reference=next((found for (name, _), found in a.flags.items() if name == REFERENCE), []),
-        describe=quality.describe,
         disturbed=_disturbed(a),
         aa_tests=_aa_tests(a),
         states=_states(a),
         whole_calls=_whole_calls(a),
         between=contention.BETWEEN_PROCESSES,
     )
+
+
+def _ladder_steps(ladder: Ladder) -> str:
+    titles = {rung.name: rung.title for rung in ladder.rungs}
+    rows = [[titles[f.rung], numbers.times_interval(f.ratio, f.low, f.high)] for f in ladder.factors]
+    return _table("lr", ["one change", "factor over the step before (95 %)"], rows)
 
 
 def _rates(run: Run) -> str:
@@ -93,26 +98,21 @@ def _rates(run: Run) -> str:
             cell = a.cell(method, n)
             mark = "" if not cell else " †" if cell.extrapolated else " ‡" if cell.noisy else ""
             row.append(flops(cell.gflops.median) + mark + " (invalid)" * bool(cell.invalid) if cell else "-")
-        matmul = a.cell("matmul", n)
-        rows.append([*row, text.estimate(matmul.peak_fraction) if matmul else "-"])
-    head = ["N", *map(method_name, methods), "`np.matmul`, fraction of peak"]
+        rows.append(row)
+    head = ["N", *map(method_name, methods)]
     return _table("r" * len(head), head, rows)
 
 
 def _states(a: Analysis) -> str:
-    """Each cell alone and as it was."""
+    """Each cell on a core alone."""
     rows = []
     for c in a.cells:
-        if c.alone:
-            least = "≥ " * c.alone.bound
-            counted = f"{c.alone.uncontended} of {c.alone.samples} {c.alone.source}"
-            part = text.estimate(c.peak_fraction)
-            was = flops(c.gflops.median) + " †" * c.extrapolated
-            rows.append(
-                [method_name(c.method), str(c.n), least + flops(c.alone.gflops.value), least + part, counted, was]
-            )
-    head = ["", "N", "alone", "fraction of peak (95 %)", "uncontended", "as it was"]
-    return _table("lrrrrr", head, rows)
+        least = "≥ " * c.alone.bound
+        counted = f"{c.alone.uncontended} of {c.alone.samples} {c.alone.source}"
+        part = text.estimate(c.peak_fraction)
+        rows.append([method_name(c.method), str(c.n), least + flops(c.alone.gflops.value), least + part, counted])
+    head = ["", "N", "rate", "fraction of peak (95 %)", "uncontended"]
+    return _table("lrrrr", head, rows)
 
 
 def _whole_calls(a: Analysis) -> str:
@@ -235,7 +235,7 @@ def ladder_page(ladder: Ladder, manifest: Manifest) -> str:
     n, factors_by_rung = ladder.n, {f.rung: f for f in ladder.factors}
     rungs = [rung for rung in ladder.rungs if rung.kind == "step"]
     cells = {cell.rung: cell for cell in ladder.cells if cell.n == n}
-    rates = {(cell.rung, cell.n): flops(cell.gflops.median) for cell in ladder.cells}
+    rates = {(cell.rung, cell.n): flops(cell.alone.gflops.value) for cell in ladder.cells}
     over_n = [[str(size), *(rates.get((rung.name, size), "-") for rung in rungs)] for size in ladder.sizes]
     simd = math.prod(f.ratio for f in ladder.factors if f.rung.startswith("SIMD") or f.rung == "FMA")
     blocking = math.prod(f.ratio for f in ladder.factors if f.rung in ("register tile", "packing and blocks"))
@@ -244,19 +244,16 @@ def ladder_page(ladder: Ladder, manifest: Manifest) -> str:
         ["SIMD", "8×", times(simd)],
         ["cache blocking", "5 to 10×", f"{times(blocking)} (registers and caches together)"],
     ]
-    reference = next(s for s in ladder.samples if s.name == REFERENCE)
-    flags = quality.flags(reference, ladder.cpus, reference.by_round())
     return _render(
         "ladder.md.j2",
         r=ladder,
         m=manifest,
-        noise=quality.describe(flags) if quality.noisy(flags) else [],
+        contended=core_of(ladder).contended,
         factor=_factor,
         factors=factors_by_rung,
         rungs=rungs,
         cells=cells,
         steps=_steps(rungs, cells, factors_by_rung),
-        parts=[f"{rung.title} over {cells[rung.name].rows}" for rung in rungs if cells[rung.name].rows < n],
         simd=simd,
         other_order=_factors(ladder, ladder.other_order),
         before=next((f for f in ladder.other_order if f.rung == "blocks"), None),
@@ -276,8 +273,9 @@ def _factor(f: Factor) -> str:
 def _steps(rungs: Sequence[LadderRung], cells: Mapping[str, LadderCell], factors: Mapping[str, Factor]) -> str:
     rows = []
     for rung in rungs:
-        cell, rate = cells[rung.name], cells[rung.name].gflops.median
-        took = seconds(2 * cell.n**3 / rate / 1e9) + " †" * (cell.rows < cell.n)
+        cell = cells[rung.name]
+        rate = cell.alone.gflops.value
+        took = seconds(2 * cell.n**3 / rate / 1e9) + " †" * (cell.portion < 1)
         factor = _factor(factors[rung.name]) if rung.name in factors else ""
         part = fraction(cell.peak_fraction.value, 2)
         rows.append([rung.title, rung.changed, took, flops(rate) + " ‡" * cell.noisy, factor, part])

@@ -14,7 +14,6 @@ from labkit.show.numbers import (
     count,
     duration,
     flops,
-    flops_interval,
     fraction,
     interval,
     listed,
@@ -91,19 +90,18 @@ def _speedup(analysis: Analysis) -> Answer:
     if s is None:
         return Answer(question, "This run does not have both `naive` and `np.matmul`.", "missing")
     if s.withheld:
-        return Answer(question, f"Withheld: {s.withheld}. Run it again with less beside it.", "withheld")
-    says = (
-        f"**{times(s.factor)} as fast as the loop in Python**: `np.matmul` at N = {s.n}, "
-        f"{seconds(s.matmul_seconds)} instead of {seconds(s.naive_seconds)}{', extrapolated' * s.extrapolated}"
-        f"{', on a core of its own' * bool(s.as_it_was)}."
-    )
-    return Answer(question, says)
+        return Answer(question, f"Withheld: {s.withheld}.", "withheld")
+    much = times(s.factor)
+    if any(cell.alone.bound for cell in analysis.cells if cell.n == s.n and cell.method in ("naive", "matmul")):
+        much = f"{times(s.low)} to {times(s.high)}"
+    rest = f"`np.matmul` takes {seconds(s.matmul_seconds)}, the loop in Python {seconds(s.naive_seconds)}"
+    return Answer(question, f"**{much}**: {rest}{', extrapolated,' * s.extrapolated} at N = {s.n}.")
 
 
 def factors(results: Results, analysis: Analysis) -> tuple[float, float] | None:
     """How many times as fast einsum is as naive, and np.matmul as einsum, at the largest size, if it has all three."""
     cells = [analysis.cell(method, max(results.protocol.sizes)) for method in ("naive", "einsum", "matmul")]
-    rates = [cell.alone.gflops.value if cell.alone else cell.gflops.median for cell in cells if cell]
+    rates = [cell.alone.gflops.value for cell in cells if cell]
     return (rates[1] / rates[0], rates[2] / rates[1]) if len(rates) == 3 else None
 
 
@@ -115,11 +113,10 @@ def _interpreter(results: Results, analysis: Analysis) -> Answer:
     if analysis.speedup and analysis.speedup.withheld:
         return Answer(question, "Withheld, for the same reason.", "withheld")
     compiled, blas = found
-    rest = f"**{times(blas)}** from there to BLAS" if blas > 1 else "BLAS adds nothing"
-    einsum, start = analysis.cell("einsum", n), ""
-    if einsum and einsum.alone and einsum.alone.bound:  # its rate alone is a lower bound
-        start, rest = "At least ", rest.replace("**", "at most **", 1)
-    says = f"{start}**{times(compiled)}** from Python to NumPy's compiled loop (`einsum`), {rest}, at N = {n}."
+    einsum = analysis.cell("einsum", n)
+    least, most = ("at least ", "at most ") if einsum and einsum.alone.bound else ("", "")
+    rest = f"{most}**{times(blas)}** more by the BLAS" if blas > 1 else "nothing more by the BLAS"
+    says = f"{least.capitalize()}**{times(compiled)}** by compiling the loop (`einsum`), {rest}, at N = {n}."
     return Answer(question, says)
 
 
@@ -130,12 +127,9 @@ def _fraction(results: Results, analysis: Analysis) -> Answer:
         return Answer(question, "This run does not have `np.matmul`.", "missing")
     if cell.invalid:
         return Answer(question, f"Withheld: `np.matmul` at N = {n} cannot be true, as {cell.invalid[0]}.", "withheld")
-    part, rate = fraction(cell.peak_fraction.value), flops(cell.gflops.median)
-    if cell.alone and analysis.core:
-        rate = f"{significant(cell.alone.gflops.value)} of {flops(analysis.core.peak_gflops)}"
-        if cell.alone.bound:
-            part = f"At least {fraction(cell.peak_fraction.low)}"
-    return Answer(question, f"**{part} of this core's FMA peak**, by `np.matmul` at N = {n}: {rate}.")
+    part = f"At least {fraction(cell.peak_fraction.low)}" if cell.alone.bound else fraction(cell.peak_fraction.value)
+    rate = f"{significant(cell.alone.gflops.value)} of {flops(results.roof.peak_gflops)}"
+    return Answer(question, f"**{part}** of the FMA peak: `np.matmul` reaches {rate} at N = {n}.")
 
 
 def most_telling(analysis: Analysis) -> Comparison | None:
@@ -148,8 +142,8 @@ def _blocked(analysis: Analysis) -> Answer:
     question, best = "Does `blocked` beat `naive` in Python?", most_telling(analysis)
     if not best:
         return Answer(question, "This run has no pairs of the two.", "missing")
-    word = {"faster": "Yes", "slower": "No"}.get(best.verdict, "No difference is resolved")
-    return Answer(question, f"{word}: `blocked` runs at **{times(best.ratio)}** the speed of `naive` at N = {best.n}.")
+    says = {"faster": "yes, it is faster", "slower": "no, it is slower"}.get(best.verdict, "no difference is resolved")
+    return Answer(question, f"**{times(best.ratio)}** the speed of `naive`: {says}, at N = {best.n}.")
 
 
 # --- the benchmark -------------------------------------------------------------------------------------
@@ -162,16 +156,15 @@ def notes(results: Results, analysis: Analysis) -> list[tuple[str, str]]:
     ]
     if results.status == "partial":
         quick = results.protocol.quick
-        says = "`make bench` measures them." if quick else "The same command resumes."
+        says = "`make bench` measures everything." if quick else "The same command resumes."
         if any(cell.extrapolated for cell in analysis.cells):
             says = f"cells not measured yet are extrapolated and marked. {says}"
-        found.append(("This is a quick pass" if quick else "This is an unfinished run", says))
-    if analysis.core:
-        if analysis.core.contended > TELLING_CONTENTION:
-            says = "fractions of peak, ratios and the speedup rest on the samples in which it was not."
-            found.append((f"The core was shared {percent(analysis.core.contended, 2)} of the time", says))
-    elif analysis.noise.noisy:
-        found.append(("This run is noisy", f"the reference kernel shows it, as {'; '.join(analysis.noise.because)}."))
+        found.append(("This is a quick run" if quick else "This is an unfinished run", says))
+    if analysis.core.contended > TELLING_CONTENTION:
+        says = "the answers rest on the samples in which it was not."
+        found.append((f"The core was shared {percent(analysis.core.contended, 2)} of the time", says))
+    if analysis.noise:
+        found.append(("This run was disturbed", f"{'; '.join(analysis.noise)}."))
     return found
 
 
@@ -185,17 +178,13 @@ def headline(results: Results, analysis: Analysis) -> list[str]:
 
 
 def _expected(analysis: Analysis) -> str:
-    """Which rates are outside the ranges of the assignment: the alarms, or the last of them."""
-    outside = [e for e in analysis.expectations if e.verdict != "inside"]
-    many = len(analysis.expectations)
+    """How many rates are outside the ranges of the assignment; an alarm says which and why."""
+    outside, many = [e for e in analysis.expectations if e.verdict != "inside"], len(analysis.expectations)
     if not outside:
-        return f"All {many} rates are in the ranges that the assignment expects."
-    said = [f"{len(outside)} of {many} rates are outside the ranges that the assignment expects."]
+        return f"All {many} rates are in the assignment's ranges."
     alarms = {e.alarm: e for e in outside if e.alarm}.values()  # the last of each kind: at the largest size
-    for e in alarms or outside[-1:]:
-        beyond = "" if e.alarm else f", {e.verdict} {flops_interval(e.low, e.high, 2)}"
-        said.append(f"{cell_name(e.cell.method, e.cell.n)}{beyond}: {expectation(e)}.")
-    return " ".join(said)
+    said = [f"{cell_name(e.cell.method, e.cell.n)}: {expectation(e)}." for e in alarms]
+    return " ".join([f"{len(outside)} of {many} rates are outside the assignment's ranges.", *said])
 
 
 def expectation(e: Expectation) -> str:
@@ -249,18 +238,15 @@ def repeat_summary(repeat: Repeat) -> list[str]:
         f"over {count(alone, 'run')} they differ by up to {percent(most)} "
         f"(wanted: {percent(FRACTION_LIMIT, 1)} at most), GFLOPS by up to {percent(max(s.gflops for s in found))}."
     ]
+    shared = [run.contended for run in repeat.runs]
+    lines.append(f"The core was shared {interval(100 * min(shared), 100 * max(shared), 2)} % of the time.")
     held, cases = coverage(repeat.runs)
     lines.append(f"The 95 % intervals of single runs hold the median of all runs in {held} of {cases} cases.")
     shifts = [abs(s.peak_fraction_busy) for s in found if s.peak_fraction_busy is not None]
     if shifts:
-        end, noisy = "", any(run.noisy for run in repeat.runs if run.beside != "nothing")
-        if noisy:
-            end = "; that run is marked noisy"
-        elif max(shifts) > FRACTION_BUSY_LIMIT:
-            end = "; that run does not notice, so a smaller difference between two runs means nothing"
         lines.append(
             f"Beside a busy process fractions of peak shift by up to {percent(max(shifts))} "
-            f"(wanted: {percent(FRACTION_BUSY_LIMIT, 1)} at most){end}."
+            f"(wanted: {percent(FRACTION_BUSY_LIMIT, 1)} at most)."
         )
     return lines
 

@@ -109,7 +109,7 @@ def attempted(
     function: Any, A: Matrix, B: Matrix, folder: Path, block: int | None = None, exact: bool = False
 ) -> tuple[Matrix | None, str | None]:
     """(product, what is wrong): farther off than any order of summation in fp32 allows; of integers, off at all."""
-    at, a, b = f"at N={len(A)}{f' in blocks of {block}' if block else ''}: ", A.copy(), B.copy()
+    at, a, b = f"at N = {len(A)}{f' in blocks of {block}' if block else ''}: ", A.copy(), B.copy()
     try:
         call = prepared(function, a, b, block)
         with within(STEP_SECONDS):

@@ -44,7 +44,7 @@ def checks(given: Submission) -> Iterator[Check]:
     yield _answer(INTERPRETER, 2, "einsum", text)
     yield _fraction(stated, found)
     yield _answer(BLOCKING, 4, "block|blöck|bloc|bloque", text)
-    names = [f"{c.method} at N={c.n}" for c in found.cells if c.extrapolated]
+    names = [f"{c.method} at N = {c.n}" for c in found.cells if c.extrapolated]
     silent = names and not re.search(EXTRAPOLATED, text)
     faults = [f"{names[0]} is extrapolated, and the page has no word like 'extrapolated': say so"] if silent else []
     yield judge(EXTRAPOLATION, faults, "the page says so" if names else "nothing is extrapolated")
@@ -77,7 +77,7 @@ def _speedup(stated: list[float], found: Analysis) -> Check:
     factors = [s for s in (found.speedup, found.speedup_measured) if s]
     if not factors:
         return Check(SPEEDUP, None, "the record has no speedup")
-    figure = f"the record's speedup, {factors[0].factor:,.0f} at N={factors[0].n}"
+    figure = f"the record's speedup, {factors[0].factor:,.0f} at N = {factors[0].n}"
     return _figure(SPEEDUP, stated, [s.factor for s in factors], figure, factors[0].withheld)
 
 
@@ -87,7 +87,7 @@ def _fraction(stated: list[float], found: Analysis) -> Check:
         return Check(FRACTION, None, "matmul has no cell")
     f = cell.peak_fraction
     figure = f"np.matmul's fraction of the FMA peak, {100 * f.value:.0f} % ({100 * f.low:.0f} to {100 * f.high:.0f})"
-    return _figure(FRACTION, stated, [f.value, f.low, f.high], f"{figure} at N={cell.n}")
+    return _figure(FRACTION, stated, [f.value, f.low, f.high], f"{figure} at N = {cell.n}")
 
 
 def _figure(name: str, stated: list[float], values: list[float], figure: str, withheld: str | None = None) -> Check:

@@ -37,9 +37,9 @@ def checks(given: Submission) -> Iterator[Check]:
     drawn: dict[str, Any] = {"axes": data.get("axes", logarithmic)}
     wanted: dict[str, Any] = {"axes": logarithmic}
     for method, points in data["curves"].items():
-        drawn[method] = {f"N={p['n']}": {name: p.get(name) for name in ("gflops", "extrapolated")} for p in points}
+        drawn[method] = {f"N = {p['n']}": {name: p.get(name) for name in ("gflops", "extrapolated")} for p in points}
     for cell in results.cells:
-        wanted.setdefault(cell.method, {})[f"N={cell.n}"] = {
+        wanted.setdefault(cell.method, {})[f"N = {cell.n}"] = {
             "gflops": cell.gflops.median,
             "extrapolated": cell.extrapolated,
         }

@@ -10,7 +10,7 @@ import msgspec
 from labkit.records.derive import PYTHON_METHODS, VECTORISED_ABOVE, Analysis
 from labkit.records.model import Cell, Results, Roofline, Series
 from labkit.roofline import derive as roofline_derive
-from labkit.roofline.obtain import roof_of
+from labkit.roofline.obtain import limits_of
 from labkit.verify import assignment as asked
 from labkit.verify.outcome import SAME, Check, judge, unequal
 from labkit.verify.submission import UNUSABLE, Submission
@@ -60,7 +60,7 @@ def checks(given: Submission) -> Iterator[Check]:
 
 
 def _name(s: Series | Cell) -> str:
-    return f"{s.name if isinstance(s, Series) else s.method} at N={s.n}"
+    return f"{s.name if isinstance(s, Series) else s.method} at N = {s.n}"
 
 
 # --- results.json: each fault with the demand that it misses -----------------------------------------------
@@ -70,15 +70,10 @@ def _of_the_record(results: Results, found: Analysis) -> Faults:
     """Where the derived part of the record is not what its samples give."""
     if len({_name(cell) for cell in results.cells}) < len(results.cells):
         yield FOLLOWS, "a cell stands in results.json twice"
-    roof, derived = results.roof, ("speedup", "embedding")
+    derived = ("roof", "speedup", "embedding")
     recorded, wanted = (
         {_name(cell): cell for cell in x.cells} | {name: getattr(x, name) for name in derived} for x in (results, found)
     )
-    recorded["roof"] = {"crossover_n": roof.crossover_n, "ridge_flop_per_byte": roof.ridge_flop_per_byte}
-    wanted["roof"] = {
-        "crossover_n": 6 * roof.peak_gflops / roof.dram_gbs,
-        "ridge_flop_per_byte": roof.peak_gflops / roof.dram_gbs,
-    }
     for fault in unequal(msgspec.to_builtins(recorded), msgspec.to_builtins(wanted)):
         yield FOLLOWS, fault
 
@@ -89,7 +84,7 @@ def _of_the_run(results: Results, found: Analysis) -> Faults:
     yield from ((SIZED, f"N = {n} was not asked for") for n in asked.SIZES if n not in p.sizes)
     for method, n in product(asked.METHODS, asked.SIZES):
         if method in p.methods and n in p.sizes and not found.cell(method, n):
-            yield SIZED, f"{method} has no cell at N={n}"
+            yield SIZED, f"{method} has no cell at N = {n}"
     yield from ((FOUR, f"{m} was not measured") for m in asked.METHODS if not any(c.method == m for c in found.cells))
     if p.block_size != asked.BLOCK_SIZE:
         yield FOUR, f"blocked was measured with blocks of {p.block_size}, not of {asked.BLOCK_SIZE}"
@@ -100,9 +95,9 @@ def _of_the_run(results: Results, found: Analysis) -> Faults:
     if results.status == "partial":
         yield WHOLE, "it was stopped before its end: give the same command again, and it goes on"
     if p.quick:
-        yield WHOLE, "it is a quick pass, which leaves out what takes long: run it without --quick"
+        yield WHOLE, "it is a quick run, which leaves out what takes long: run it without --quick"
     if a.n < asked.AGREEMENT_N or a.rtol > asked.RTOL or a.atol > asked.ATOL:
-        yield AGREED, f"it was checked at N={a.n} with rtol {a.rtol:g} and atol {a.atol:g}"
+        yield AGREED, f"it was checked at N = {a.n} with rtol {a.rtol:g} and atol {a.atol:g}"
     for method in dict.fromkeys((*asked.METHODS, *p.methods)):
         one = a.methods.get(method)
         if one is None:
@@ -140,7 +135,7 @@ def _of_a_cell(cell: Cell, results: Results, found: Analysis) -> Faults:
         if not may_be_fewer:
             yield MARKED, f"{name} is extrapolated: measure it"
         elif (cell.extrapolated_from or 0) < cell.n // 2:
-            yield MARKED, f"{name} is extrapolated from N={cell.extrapolated_from}: from half its size is allowed"
+            yield MARKED, f"{name} is extrapolated from N = {cell.extrapolated_from}: from half its size is allowed"
         return
     yield from ((POSSIBLE, f"{name}: {reason}") for reason in cell.invalid)
     if many < asked.MIN_SAMPLES and not may_be_fewer:
@@ -149,7 +144,7 @@ def _of_a_cell(cell: Cell, results: Results, found: Analysis) -> Faults:
         yield SAMPLES, f"{name} was timed for {seconds:.3g} s, not for {asked.MIN_SECONDS:g} s"
     base = found.cell(cell.method, cell.n // 2)
     if in_python and base and base.seconds_per_call and _is_computed(cell.seconds_per_call, base.seconds_per_call):
-        yield MARKED, f"{name} was computed as 8 times N={base.n}, not measured: mark it as extrapolated"
+        yield MARKED, f"{name} was computed as 8 times N = {base.n}, not measured: mark it as extrapolated"
 
 
 def _is_computed(seconds: Sequence[float], base: Sequence[float]) -> bool:
@@ -164,7 +159,7 @@ def _speedup(found: Analysis) -> Check:
         return Check(SPEEDUP, None, "naive and matmul were not both measured at any size")
     doubt = ": is naive vectorised, or is there no BLAS? `labkit doctor` finds the latter"
     enough = said.factor >= asked.LEAST_SPEEDUP
-    factor = f"np.matmul is {said.factor:,.0f} times as fast as naive at N={said.n}, the largest measured"
+    factor = f"np.matmul is {said.factor:,.0f} times as fast as naive at N = {said.n}, the largest measured"
     return Check(SPEEDUP, enough, factor + doubt * (not enough))
 
 
@@ -173,7 +168,7 @@ def _speedup(found: Analysis) -> Check:
 
 def _roofline(recorded: Roofline, results: Results | None) -> Iterator[Check]:
     try:
-        found, roof = roofline_derive.derive(recorded), roof_of(recorded)
+        found, limits = roofline_derive.derive(recorded), limits_of(recorded)
     except UNUSABLE as error:
         yield Check(ROOFLINE, False, f"nothing can be derived from the samples of kernels.json: {error}")
         return
@@ -181,9 +176,9 @@ def _roofline(recorded: Roofline, results: Results | None) -> Iterator[Check]:
     faults += [f"it cannot be right: {fault}" for fault in found.faults]
     yield judge(ROOFLINE, faults, "peak, bandwidths and ridges, derived again")
     if results:
-        used, there = results.roof.peak_gflops, roof.peak_gflops
+        used, there = results.limits.peak_gflops, limits.peak_gflops
         other = (
             f"the run used a peak of {used:.5g} GFLOPS, the roofline beside it has {there:.5g}: it is of another "
             "machine, or was measured again since"
         )
-        yield judge(SAME_ROOF, [], f"its peak is {there:.5g} GFLOPS", "" if results.roof == roof else other)
+        yield judge(SAME_ROOF, [], f"its peak is {there:.5g} GFLOPS", "" if results.limits == limits else other)

@@ -68,7 +68,7 @@ def examine(folder: Path, seed: int) -> Iterator[Answers]:
 
 
 def _limit() -> None:
-    """Limits that the system keeps, and, where it lets us, a network of nobody's."""
+    """Limits that the system keeps, and, where possible, no network."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource  # not on Windows
 

@@ -81,7 +81,7 @@ def test_a_run_with_an_output_of_its_own_changes_nothing_outside_it(first_run):
 
 def test_without_a_terminal_there_are_plain_lines_only(first_run):
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", first_run.done.stdout + first_run.done.stderr)
-    assert re.search(r"naive N=8 .*FLOPS", first_run.done.stdout)
+    assert re.search(r"naive N = 8 .*FLOPS", first_run.done.stdout)
 
 
 def test_every_cell_of_a_run_met_the_protocol(first_run):

@@ -1,4 +1,4 @@
-"""Factors between neighbours, their product, the other order, and rates counted by the rows of a call."""
+"""Factors between neighbours, their product, the other order, and rates counted by the part that a call computes."""
 
 import made_up
 import pytest
@@ -19,7 +19,7 @@ def ladder():
 def test_each_step_is_held_against_the_one_below_it_in_pairs_at_the_largest_size(ladder):
     assert [(f.rung, f.over) for f in ladder.factors] == list(zip(STEPS[1:], STEPS[:-1], strict=True))
     for f in ladder.factors:
-        assert f.ratio == pytest.approx(RATES[f.rung] / RATES[f.over])
+        assert f.ratio == pytest.approx(RATES[f.rung] / RATES[f.over], rel=1e-6)
         assert (f.n, f.pairs, f.interval) == (1024, made_up.SAMPLES, "ci95")
         assert f.low <= f.ratio <= f.high
 
@@ -33,15 +33,15 @@ def test_the_product_of_the_factors_is_the_whole_taken_in_pairs_of_its_own(ladde
     assert derive(m).whole.pairs == 6
 
 
-def test_a_rate_is_counted_by_the_rows_that_a_call_computes():
+def test_a_rate_is_counted_by_the_part_of_the_product_that_a_call_computes():
     m = made_up.ladder_measurement()
     naive = next(s for s in m.samples if (s.name, s.n) == ("naive", 1024))
     naive.flops //= 1024
     naive.seconds = [s / 1024 for s in naive.seconds]
     cell = derive(m).cell("naive", 1024)
-    assert cell.rows == 1
+    assert cell.portion == pytest.approx(1 / 1024)
     assert cell.gflops.median == pytest.approx(0.004, rel=1e-3)
-    assert made_up.ladder().cell("matmul", 1024).rows == 1024
+    assert made_up.ladder().cell("matmul", 1024).portion == 1
 
 
 def test_the_other_order_has_blocks_before_simd_held_against_the_last_step_without_simd(ladder):
@@ -60,18 +60,32 @@ def test_the_other_order_has_blocks_before_simd_held_against_the_last_step_witho
 def test_side_rungs_are_held_against_what_people_compare_them_with_where_both_were_timed(ladder):
     found = {(f.rung, f.over): (f.ratio, f.n) for f in ladder.sides}
     assert found["lists", "naive"] == (pytest.approx(4.5), 1024)
-    assert found["blocked", "naive"] == (pytest.approx(0.975), 128)
+    assert found["blocked", "naive"] == (pytest.approx(0.975), 1024)
     assert found["blocked compiled", "compiled"][0] == pytest.approx(1.125)
-    assert ("blocked", "naive") not in {(f.rung, f.over) for f in derive(made_up.ladder_measurement((64,))).sides}
+    m = made_up.ladder_measurement()
+    m.samples = [s for s in m.samples if (s.name, s.n) != ("blocked", 1024)]
+    assert ("blocked", "naive") not in {(f.rung, f.over) for f in derive(m).sides}
 
 
-def test_the_fraction_of_peak_goes_through_the_reference_kernel_of_the_same_rounds(ladder):
+def test_factors_and_fractions_of_peak_are_those_of_a_core_alone(ladder):
     assert ladder.cell("matmul", 1024).peak_fraction.value == pytest.approx(80 / made_up.PEAK, rel=1e-3)
-    slowed = made_up.ladder_measurement()
-    for s in slowed.samples:  # the whole machine at half of its speed
-        s.seconds = [2 * x for x in s.seconds]
-        s.cpu_seconds = [2 * x for x in s.cpu_seconds]
-    assert derive(slowed).cell("matmul", 1024).peak_fraction.value == pytest.approx(80 / made_up.PEAK, rel=1e-3)
+    m = made_up.ladder_measurement()
+    m.readings = made_up.readings(contended=range(1, 6))  # half of the samples
+    matmul = next(s for s in m.samples if (s.name, s.n) == ("matmul", 1024))
+    matmul.seconds = matmul.cpu_seconds = [t * (2 if r < 6 else 1) for r, t in enumerate(matmul.seconds)]
+    shared = derive(m)
+    cell = shared.cell("matmul", 1024)
+    assert cell.gflops.median < 0.8 * 80
+    assert cell.peak_fraction.value == pytest.approx(80 / made_up.PEAK, rel=0.02)
+    assert (cell.alone.uncontended, cell.alone.samples) == (6, 12)
+    assert (shared.whole.ratio, shared.whole.pairs) == (pytest.approx(80 / 0.004, rel=0.02), 6)
+
+
+def test_the_roof_is_the_runs_own(ladder):
+    m = made_up.ladder_measurement()
+    m.readings = made_up.readings(fma=0.9 * made_up.PEAK)
+    assert derive(m).roof.peak_gflops == pytest.approx(0.9 * made_up.PEAK)
+    assert derive(m).cell("matmul", 1024).peak_fraction.value == pytest.approx(80 / 90, rel=1e-3)
 
 
 def test_a_cell_that_was_disturbed_or_whose_interval_is_wide_is_noisy():

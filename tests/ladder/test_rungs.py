@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from dataclasses import replace
 
 import bench
 import numpy as np
@@ -13,6 +14,8 @@ from labkit.ladder.rungs import all_rungs, matmul_ikj
 from labkit.matmul.agreement import check_agreement
 
 RUNGS = {rung.name: rung for rung in all_rungs(bench.matmul_naive, bench.matmul_blocked, bench.BLOCK_SIZE)}
+
+INTERPRETED = ("naive", "lists", "blocked")
 
 
 def test_all_rungs_agree_within_the_bound_and_are_exact_on_integers():
@@ -34,17 +37,30 @@ def test_the_steps_go_from_the_naive_loop_to_the_blas_and_change_one_thing_at_a_
 
 
 @pytest.mark.parametrize("name", RUNGS)
-def test_a_call_computes_the_rows_that_its_rate_is_counted_by_and_no_others(name):
+def test_a_call_computes_the_part_of_the_product_that_its_rate_is_counted_by_and_nothing_else(name):
     rung = RUNGS[name]
-    assert rung.rows(1024) * 1024**2 <= (rung.steps or 1024**3)
-    assert rung.rows(64) == 64
-    A, B = drawn(40, 33, 70)
-    out = np.full((40, 70), np.nan, np.float32)
-    rows = 7
-    found = rung.prepare(A[:rows], B, out[:rows])()
-    product = found if isinstance(found, np.ndarray) else out[:rows]
-    assert within_bound(product, A[:rows], B)
+    for n in (16, 1024):
+        rows, columns = rung.part(n)
+        assert rows * columns * n <= (rung.steps or n**3)
+        assert (rows, columns) == (n, n) or rows * (columns + 1) * n > rung.steps or columns == n
+    assert rung.part(16) == (16, 16)
+    n, interpreted = 48, name in INTERPRETED
+    rows, columns = replace(rung, steps=min(rung.steps, n * 20 if interpreted else n * n * 7)).part(n)
+    assert (rows, columns) == ((1, 20) if interpreted else (7, n) if rung.steps else (n, n))
+    A, B = drawn(n, n, n)
+    out = np.full((n, n), np.nan, np.float32)
+    found = rung.prepare(A[:rows], B[:, :columns], out[:rows, :columns])()
+    product = found if isinstance(found, np.ndarray) else out[:rows, :columns]
+    assert within_bound(product, A[:rows], B[:, :columns])
     assert np.isnan(out[rows:]).all()
+    assert np.isnan(out[:, columns:]).all()
+
+
+@pytest.mark.parametrize("name", INTERPRETED)
+def test_of_an_interpreted_rung_a_call_is_cut_within_a_row_where_rows_are_long(name):
+    assert RUNGS[name].part(1024) == (1, 32)
+    assert RUNGS[name].part(64) == (8, 64)
+    assert RUNGS["compiled"].part(1024) == (4, 1024)
 
 
 @pytest.mark.parametrize(

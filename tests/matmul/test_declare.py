@@ -88,10 +88,9 @@ def test_one_method_of_each_kind_is_timed_under_a_second_name_at_its_smallest_si
     assert not [name for name in alone if name.endswith(" again")]
 
 
-def test_the_python_methods_are_each_others_pairs_and_the_reference_stands_beside_all(jobs):
+def test_the_python_methods_are_each_others_pairs(jobs):
     assert {jobs[name, 8].family for name in ("naive", "blocked", "blocked_32")} == {"python"}
     assert jobs["einsum", 8].family != jobs["matmul", 8].family
-    assert jobs["reference", 32768].requirement.samples >= 6
 
 
 def test_the_gather_and_the_one_hot_product_fetch_the_same_row_each_by_itself():

@@ -1,9 +1,10 @@
-"""Around the measuring: where the roof comes from, who draws, and when."""
+"""Around the measuring: where the limits come from, who draws, and when."""
 
 import subprocess
 from types import SimpleNamespace
 
 import made_up
+import msgspec
 import pytest
 
 from labkit.errors import UserError
@@ -17,28 +18,29 @@ def unmeasured(tmp_path, monkeypatch):
     """A checkout without a roofline; the command that measures one ends with `status`, and leaves what it should."""
     (tmp_path / "experiments").mkdir()
     monkeypatch.setattr(find, "_CHECKOUT", tmp_path)
-    ending = SimpleNamespace(status=0, commands=[])
+    ending = SimpleNamespace(status=0, commands=[], faults=[])
 
     def measure(command, **_):
         ending.commands.append(command)
         folder = tmp_path / "out" / find.ROOFLINE
-        if ending.status == 0:
-            folder.mkdir(parents=True)
-            (folder / io.KERNELS).write_bytes(io.encode(made_up.roofline()))
-            find.mark_measured(folder)
+        if ending.status == 0 or ending.faults:
+            folder.mkdir(parents=True, exist_ok=True)
+            roofline = msgspec.structs.replace(made_up.roofline(), faults=ending.faults)
+            (folder / io.KERNELS).write_bytes(io.encode(roofline))
+            find.mark_measured(folder, right=not ending.faults)
         return SimpleNamespace(returncode=ending.status)
 
     monkeypatch.setattr(subprocess, "run", measure)
     return ending, tmp_path / "out", find.of_manifest(made_up.manifest())
 
 
-def test_the_roof_is_measured_once_inside_the_output_and_then_taken_from_its_record(unmeasured):
+def test_the_limits_are_measured_once_inside_the_output_and_then_taken_from_its_record(unmeasured):
     ending, output, who = unmeasured
     said = []
     first = obtain.obtain(who, output, said.append)
     assert (first.peak_gflops, first.dram_gbs) == pytest.approx((made_up.PEAK, made_up.DRAM), rel=0.02)
-    assert first.crossover_n == pytest.approx(6 * first.peak_gflops / first.dram_gbs)
-    assert first.ridge_flop_per_byte == pytest.approx(first.peak_gflops / first.dram_gbs)
+    dots = first.l1_byte_per_flop, first.l2_byte_per_flop
+    assert dots == pytest.approx((made_up.L1_PER_FLOP, made_up.L2_PER_FLOP), rel=0.02)
     assert ending.commands[0][-2:] == ["--output", str(output / find.ROOFLINE)]
     assert obtain.obtain(who, output, said.append) == first
     assert len(ending.commands) == len(said) == 1
@@ -52,6 +54,14 @@ def test_a_roofline_that_was_not_measured_stops_the_run(unmeasured, status, erro
     ending.status = status
     with pytest.raises(error):
         obtain.obtain(who, output, lambda _: None)
+
+
+def test_a_wrong_roofline_does_not_stop_the_run_and_is_measured_again_by_the_next(unmeasured):
+    ending, output, who = unmeasured
+    ending.status, ending.faults = 2, ["dot reaches 150 %"]
+    assert obtain.obtain(who, output, lambda _: None).dram_gbs == pytest.approx(made_up.DRAM, rel=0.02)
+    obtain.obtain(who, output, lambda _: None)
+    assert len(ending.commands) == 2
 
 
 def test_a_roofline_that_turns_out_to_be_of_another_machine_is_not_used(unmeasured):

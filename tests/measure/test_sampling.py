@@ -4,12 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
-from fake_clock import FakeClock
+from fake_clock import FakeClock, FakeProbe
 from hypothesis import given
 from hypothesis import strategies as st
 
 from labkit.measure import sampling
-from labkit.measure.sampling import aligned, calibrate, interleave, make_reference, take, time_calls, warm_up
+from labkit.measure.sampling import aligned, calibrate, interleave, take, time_calls, warm_up
 
 PAGE = 4096
 
@@ -51,8 +51,8 @@ def test_a_series_has_every_sample_in_columns_and_a_record_that_must_be_small_le
         take(workload, clock, round_)
     series = workload.series()
     assert (series.name, series.n, series.rounds, series.calls) == ("matmul", 64, [3, 7], [1, 1])
-    assert series.by_round() == pytest.approx({3: 2.0, 7: 4.0})
-    assert series.by_round(processor_time=True) == pytest.approx({3: 4.0, 7: 8.0})
+    assert series.rates == pytest.approx([2.0, 4.0])
+    assert series.cpu_rates == pytest.approx([4.0, 8.0])
     assert (series.steal_seconds, len(series.at)) == ([0.0, 0.0], 2)
     small = workload.series(timeline=False)
     assert (small.steal_seconds, small.at, small.seconds) == ([], [], series.seconds)
@@ -63,8 +63,8 @@ def test_processor_time_leaves_out_what_others_took_and_adds_no_second_thread(bu
     clock = FakeClock()
     workload = clock.workload(0.01, busy=busy, bytes=10**9)
     take(workload, clock, 3)
-    assert workload.series().by_round(processor_time=True) == {3: pytest.approx(1 / own)}
-    assert workload.series().by_round() == {3: pytest.approx(100.0)}
+    assert workload.series().cpu_rates == [pytest.approx(1 / own)]
+    assert workload.series().rates == [pytest.approx(100.0)]
 
 
 def test_a_clock_that_did_not_move_counts_as_one_tick_and_not_as_zero():
@@ -159,6 +159,16 @@ def test_interleaving_takes_a_sample_of_each_in_every_round_in_an_order_drawn_an
     assert len(set(rounds)) > 15
 
 
+def test_interleaving_beside_a_probe_has_a_reading_before_and_after_each_sample():
+    clock, probe = FakeClock(), FakeProbe()
+    workloads = [clock.workload(0.001, name=name) for name in "ab"]
+    interleave(workloads, 3, np.random.default_rng(0), clock, probe)
+    taken = [s for w in workloads for s in w.samples]
+    assert sorted(s.probe for s in taken) == list(range(6))
+    assert len(probe.readings) == 7
+    assert sorted(s.at for s in taken) == pytest.approx([0.001 * k for k in range(1, 7)])
+
+
 @given(st.integers(1, 5000), st.integers(0, 3 * PAGE // 4).map(lambda words: 4 * words))
 def test_an_aligned_array_is_ones_that_start_where_it_says_in_a_page(elements, offset):
     array = aligned(elements, offset)
@@ -175,17 +185,3 @@ def test_aligned_arrays_lie_wholly_in_memory_of_their_own():
         assert array.ctypes.data + array.nbytes <= owner.ctypes.data + owner.nbytes
     spans = sorted((array.ctypes.data, array.ctypes.data + array.nbytes) for array in held)
     assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
-
-
-def test_the_reference_kernel_is_the_same_dot_product_from_the_same_places_of_memory_every_time():
-    for _ in range(5):
-        kernel = make_reference()
-        x, y = kernel.call.args
-        assert kernel.call.func is np.dot
-        assert x.nbytes == y.nbytes == 128 * 1024
-        assert x.dtype == y.dtype == np.float32
-        assert (kernel.name, kernel.flops, kernel.bytes) == ("reference", 0, 262_144)
-        assert (x.ctypes.data % PAGE, y.ctypes.data % PAGE) == (0, 2048)
-        assert (x == y[::-1]).all()
-        exact = float(np.dot(x.astype(np.float64), y.astype(np.float64)))
-        assert float(kernel.call()) == pytest.approx(exact, rel=1e-4)

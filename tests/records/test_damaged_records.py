@@ -8,7 +8,6 @@ import msgspec
 import pytest
 from damage import damaged_bytes, damaged_document, one_line, put, refusal_of
 
-from labkit import stats
 from labkit.errors import UserError
 from labkit.records import find, io
 from labkit.records.model import Ladder, Manifest, Repeat, Results, Roofline
@@ -40,14 +39,13 @@ def test_a_damaged_record_is_refused_by_its_name_in_one_line_or_can_be_written_a
     assert io.read(path, kind) == made()
 
 
-def test_what_is_damaged_and_still_read_as_a_result_can_be_derived_from(tmp_path, monkeypatch):
-    monkeypatch.setattr(stats, "RESAMPLES", 4)
+def test_what_is_damaged_and_still_read_as_a_result_can_be_derived_from(tmp_path):
     record = made_up.results((64, 1024), ("naive", "blocked", "matmul"))
     folder = made_up.write(tmp_path / "lab", record)
     document = json.loads(io.encode(record))
     document["samples"], rest = document["samples"][:2], document["samples"][2:]
     read = 0
-    for what, changed in damaged_document({key: document[key] for key in ("protocol", "roof", "samples", "cpus")}):
+    for what, changed in damaged_document({key: document[key] for key in ("protocol", "limits", "samples", "cpus")}):
         whole = {**document, **changed}
         whole["samples"] = [*whole["samples"], *rest] if isinstance(whole.get("samples"), list) else None
         (folder / "results.json").write_text(json.dumps(whole))
@@ -71,6 +69,8 @@ def samples(**changed):
         ({"seconds": [0.0] + [0.1] * 11}, "seconds"),
         ({"seconds": [-0.1] + [0.1] * 11}, "seconds"),
         ({"rounds": []}, "naive at 64 lacks the rounds"),
+        ({"probe": []}, "naive at 64 lacks the rounds"),
+        ({"probe": [made_up.READINGS - 1] * 12}, "a reading that is not there"),
         ({"flops": 0}, "naive at 64 lacks the flops"),
         ({"n": 0}, "n"),
         ({"calls": [None] * 12}, "calls"),

@@ -5,25 +5,17 @@ import itertools
 import made_up
 import msgspec
 import pytest
-from made_up import PEAK, RATES, method_series, reference, series
+from made_up import PEAK, RATES, method_series, series
 
 from labkit.records import derive
-from labkit.records.derive import AGAIN, PYTHON_METHODS, REFERENCE
+from labkit.records.derive import AGAIN, PYTHON_METHODS, SLICE
 from labkit.records.model import Series
 
 
-def changed(measurement, name, n, **columns):
-    """The measurement with columns of one series replaced."""
-    for i, s in enumerate(measurement.samples):
-        if (s.name, s.n) == (name, n):
-            measurement.samples[i] = msgspec.structs.replace(s, **columns)
-    return measurement
-
-
 def of(*samples, sizes=(64, 128), methods=("naive", "blocked", "matmul"), **more):
-    """The analysis of these series beside an undisturbed reference kernel."""
+    """The analysis of these series on a core that is alone, unless `readings` are given."""
     made = made_up.measurement(sizes, methods)
-    made.samples = [*samples] if any(s.name == REFERENCE for s in samples) else [*samples, reference()]
+    made.samples = [*samples]
     for name, value in more.items():
         setattr(made, name, value)
     return derive.derive(made)
@@ -54,13 +46,47 @@ def test_total_seconds_are_those_of_all_calls(analysis):
     assert cell.total_seconds == pytest.approx(10 * analysis.cell("matmul", 64).total_seconds)
 
 
-def test_the_fraction_of_peak_goes_through_the_reference_kernel_with_the_intervals_of_both(analysis):
-    # (cell / reference) here times (reference / peak) from the roofline: 80 / 50 / 2 flop a reference byte.
-    fraction = analysis.cell("matmul", 1024).peak_fraction
-    assert fraction.value == pytest.approx(RATES["matmul"] / PEAK, rel=1e-3)
-    assert fraction.low < fraction.value < fraction.high
-    assert fraction.low <= 1.001 * RATES["matmul"] / made_up.REFERENCE_GBS / 2.02
-    assert fraction.high >= 0.999 * RATES["matmul"] / made_up.REFERENCE_GBS / 1.98
+def test_the_fraction_of_peak_is_the_rate_over_the_fma_rate_beside_it_in_uncontended_samples_alone(analysis):
+    assert analysis.cell("matmul", 1024).peak_fraction.value == pytest.approx(RATES["matmul"] / PEAK, rel=1e-3)
+    # The clock falls to half for four samples, and with it the FMA rate; a neighbour takes three others in half.
+    contended, made = (1, 4, 9), made_up.readings()
+    made.fma_gflops[4:9] = made.l1_gbs[4:9] = made.l2_gbs[4:9] = []
+    for column, usual in (("fma_gflops", 1.0), ("l1_gbs", made_up.L1_PER_FLOP), ("l2_gbs", made_up.L2_PER_FLOP)):
+        getattr(made, column)[4:4] = [usual * PEAK / 2] * 5
+    for reading in contended:
+        made.l1_gbs[reading] *= 0.7
+    shared = [r for r in range(12) if {r, r + 1} & set(contended)]
+    s = method_series("matmul", 512)
+    seconds = [t * (2 if 4 <= r < 8 else 1) * (2 if r in shared else 1) for r, t in enumerate(s.seconds)]
+    moved = msgspec.structs.replace(s, seconds=seconds, cpu_seconds=seconds)
+    found = of(moved, readings=made)
+    cell = found.cell("matmul", 512)
+    assert [r for r, flag in enumerate(cell.flags) if flag == "contended"] == shared
+    assert cell.peak_fraction.value == pytest.approx(RATES["matmul"] / PEAK, rel=0.02)
+    assert (cell.alone.uncontended, cell.alone.samples, cell.alone.bound) == (12 - len(shared), 12, False)
+    assert cell.alone.gflops.value == pytest.approx(cell.peak_fraction.value * found.roof.peak_gflops)
+    assert cell.contended == pytest.approx(len(shared) / 12)
+    assert cell.noisy == (cell.gflops.high - cell.gflops.low > 0.2 * cell.gflops.median)
+
+
+def test_without_uncontended_samples_the_fraction_of_peak_is_a_bound_below_the_peak():
+    cell = of(method_series("matmul", 512), readings=made_up.readings(contended=range(12))).cell("matmul", 512)
+    assert (cell.alone.bound, cell.alone.uncontended) == (True, 0)
+    assert cell.peak_fraction.low < RATES["matmul"] / PEAK < cell.peak_fraction.high <= 1.0
+
+
+def test_the_roof_is_the_runs_own_and_not_that_of_the_roofline():
+    made = made_up.measurement()
+    made.readings = made_up.readings(fma=0.9 * PEAK)
+    record = derive.results(made)
+    assert record.limits.peak_gflops == PEAK
+    assert record.roof.peak_gflops == pytest.approx(0.9 * PEAK)
+    assert record.roof.ridge_flop_per_byte == pytest.approx(0.9 * PEAK / made_up.DRAM)
+    assert record.roof.crossover_n == pytest.approx(6 * 0.9 * PEAK / made_up.DRAM)
+    assert record.cell("matmul", 1024).peak_fraction.value == pytest.approx(RATES["matmul"] / (0.9 * PEAK), rel=1e-3)
+    slowed = made_up.readings(contended=range(20))
+    slowed.fma_gflops[:20] = [0.95 * PEAK] * 20
+    assert of(method_series("matmul", 64), readings=slowed).roof.peak_gflops == PEAK  # that of the core alone
 
 
 def test_a_busy_process_beside_us_moves_gflops_and_leaves_the_fraction_of_peak(analysis):
@@ -74,17 +100,6 @@ def test_a_busy_process_beside_us_moves_gflops_and_leaves_the_fraction_of_peak(a
     assert cell.flags == ["preempted"] * 12
     assert (cell.noisy, cell.contended) == (True, 0.0)
     assert cell.notes[0] == "12 of 12 samples were preempted"
-
-
-def test_samples_on_a_slowed_core_are_told_by_the_reference_of_their_own_round():
-    slow = [t * (2 if r in (3, 7) else 1) for r, t in enumerate(reference().seconds)]
-    shifted = msgspec.structs.replace(reference(), seconds=slow, cpu_seconds=slow)
-    analysis = of(method_series("matmul", 64), shifted)
-    cell = analysis.cell("matmul", 64)
-    assert [r for r, flag in enumerate(cell.flags) if flag] == [3, 7]
-    assert cell.contended == pytest.approx(2 / 12)
-    assert analysis.flags[REFERENCE, 32768].count("slowed") == 2
-    assert not analysis.noise.noisy
 
 
 def test_a_wide_interval_alone_makes_a_cell_noisy_and_is_noted():
@@ -123,11 +138,9 @@ def test_what_is_not_measured_has_the_rate_of_the_largest_smaller_size_and_is_ma
     assert [(c.n, c.extrapolated_from) for c in found.cells] == [(64, 128), (128, None), (256, 128)]
 
 
-def test_a_method_without_a_sample_and_a_run_without_a_reference_have_no_cells():
+def test_a_method_without_a_sample_has_no_cells():
     assert {c.method for c in of(method_series("matmul", 64)).cells} == {"matmul"}
     made = made_up.measurement()
-    made.samples = [s for s in made.samples if s.name != REFERENCE]
-    assert derive.derive(made).cells == []
     made.samples = [Series(name="matmul", n=64, flops=1)]
     assert derive.derive(made).cells == []
 
@@ -149,23 +162,46 @@ def test_the_speedup_at_the_largest_n_is_marked_and_the_measured_one_stands_besi
     assert (whole.n, whole.extrapolated) == (1024, True)
     assert (measured.n, measured.extrapolated) == (512, False)
     assert whole.factor == pytest.approx(80 / 0.004, rel=0.01)
+    was = measured.as_it_was
     naive, matmul = analysis.cell("naive", 512).gflops, analysis.cell("matmul", 512).gflops
-    found = (measured.factor, measured.low, measured.high)
     expected = (matmul.median / naive.median, matmul.low / naive.high, matmul.high / naive.low)
-    assert found == pytest.approx(expected)
-    assert whole.naive_seconds == pytest.approx(analysis.cell("naive", 1024).call_seconds)
-    assert whole.basis == "12 samples of naive at N=512; 12 samples of matmul at N=1024"
+    assert (was.factor, was.low, was.high) == pytest.approx(expected)
+    assert whole.as_it_was.naive_seconds == pytest.approx(analysis.cell("naive", 1024).call_seconds)
+    assert whole.as_it_was.basis == "12 samples of naive at N = 512; 12 samples of matmul at N = 1024"
+    assert (whole.as_it_was.extrapolated, was.extrapolated) == (True, False)
     assert whole.withheld is measured.withheld is None
 
 
-@pytest.mark.parametrize("cell", [("matmul", 1024), ("naive", 512)])
-def test_a_speedup_is_withheld_if_what_it_rests_on_did_not_have_its_core_to_itself(cell):
+def test_a_speedup_over_slices_of_the_very_product_is_extrapolated_as_it_was_alone():
     made = made_up.measurement()
-    own = next(s for s in made.samples if (s.name, s.n) == cell)
-    found = derive.derive(changed(made, *cell, cpu_seconds=[0.97 * s for s in own.seconds]))
-    expected = f"{cell[0]} at N={cell[1]} did not have its core to itself: 12 of 12 samples were preempted"
-    assert found.speedup.withheld == expected
-    assert found.speedup_measured.withheld == (expected if cell[1] == 512 else None)
+    made.samples.append(method_series("naive", 1024, "naive" + SLICE, gflops=0.005))
+    found = derive.derive(made)
+    assert (found.speedup.extrapolated, found.speedup.as_it_was.extrapolated) == (False, True)
+    assert found.speedup.factor == pytest.approx(80 / 0.005, rel=0.01)
+    assert found.speedup.as_it_was.factor == pytest.approx(80 / 0.004, rel=0.01)
+    assert found.cell("naive", 1024).alone.source == "slices"
+
+
+def test_a_speedup_is_not_withheld_where_samples_were_preempted():
+    made = made_up.measurement()
+    for s in made.samples:
+        s.seconds = [1.5 * t for t in s.seconds]
+    found = derive.derive(made)
+    assert found.noise
+    assert found.speedup.withheld is None
+    assert found.speedup.factor == pytest.approx(80 / 0.004, rel=0.01)
+
+
+def test_a_neighbour_that_takes_from_some_calls_moves_the_speedup_as_it_was_and_not_that_of_a_core_alone(analysis):
+    made = made_up.measurement(up_to=1024)
+    made.readings = made_up.readings(contended=(3, 4, 5, 6, 7))  # seven of twelve samples
+    for s in made.samples:
+        if s.name == "matmul":
+            s.seconds = s.cpu_seconds = [t * (2 if 2 <= r <= 7 else 1) for r, t in enumerate(s.seconds)]
+    found = derive.derive(made).speedup
+    assert found.factor == pytest.approx(analysis.speedup.factor, rel=0.03)
+    assert found.low < found.factor < found.high
+    assert found.as_it_was.factor < 0.8 * found.factor
 
 
 def test_there_is_no_speedup_without_both():
@@ -183,28 +219,53 @@ def again(method, n, factor):
     return msgspec.structs.replace(s, seconds=[factor * t for t in s.seconds])
 
 
-def test_blocked_is_compared_with_naive_in_pairs_of_one_round():
-    [found] = of(method_series("naive", 64), method_series("blocked", 64)).comparisons
+def test_blocked_is_compared_with_naive_on_a_core_alone():
+    [found] = of(method_series("naive", 64), method_series("blocked", 64, gflops=0.0036)).comparisons
     assert (found.method, found.other, found.n, found.pairs) == ("blocked", "naive", 64, 12)
-    assert found.ratio == pytest.approx(0.0039 / 0.004)
+    assert found.ratio == pytest.approx(0.9, rel=0.01)
+    assert found.low < 0.9 < found.high
     assert found.verdict == "slower"
 
 
-def test_samples_of_different_rounds_make_no_pair():
-    apart = msgspec.structs.replace(method_series("blocked", 64), rounds=list(range(100, 112)))
-    assert of(method_series("naive", 64), apart).comparisons == []
-    # The machine grows slower from round to round: only samples of one round tell what blocking costs.
+def test_samples_of_different_rounds_make_no_pair_in_an_a_a_test():
+    apart = msgspec.structs.replace(again("naive", 64, 1.0), rounds=list(range(100, 112)))
+    assert of(method_series("naive", 64), apart).aa_tests == []
+    # The machine grows slower from round to round: only samples of one round tell that both are the same.
     naive = series("naive", 64, [1.0 + r for r in range(12)], flops=2 * 64**3)
-    later = series("blocked", 64, [2.0 + 2 * r for r in range(6, 18)], flops=2 * 64**3, rounds=list(range(6, 18)))
-    [found] = of(naive, later).comparisons
+    later = [2.0 + 2 * r for r in range(6, 18)]
+    second = series("naive again", 64, later, flops=2 * 64**3, rounds=list(range(6, 18)))
+    [found] = of(naive, second).aa_tests
     assert (found.pairs, found.low, found.ratio, found.high) == pytest.approx((6, 0.5, 0.5, 0.5))
 
 
+def test_a_ratio_on_a_core_alone_is_that_of_pairs_neither_of_which_was_contended_or_of_all_where_those_are_few():
+    a, b = (series(name, 64, 1.0, flops=10**9) for name in "ab")
+    b = msgspec.structs.replace(b, probe=[r + 20 for r in b.probe])
+
+    def ratio(*contended, slow):
+        """With these readings contended, and these samples of b taking thrice as long."""
+        seconds = [t * (3 if r in slow else 1) for r, t in enumerate(b.seconds)]
+        slowed = msgspec.structs.replace(b, seconds=seconds, cpu_seconds=seconds)
+        made = made_up.measurement()
+        made.readings = made_up.readings(contended=contended)
+        return derive.paired_alone(a, slowed, derive.core_of(made))
+
+    for at in (0, 20):  # it was a's samples that were not alone, or b's
+        found = ratio(*(at + r for r in range(1, 6)), slow=range(6))
+        assert (found.pairs, found.interval) == (6, "ci95")
+        assert found.value == pytest.approx(1.0)
+        assert 0.9 < found.low < 1 < found.high < 1.1
+    found = ratio(*range(20, 33), slow=range(8))
+    assert (found.pairs, found.value) == (12, pytest.approx(3.0))
+    later = msgspec.structs.replace(b, rounds=[r + 100 for r in b.rounds])
+    assert derive.paired_alone(a, later, derive.core_of(made_up.measurement())) is None
+
+
 @pytest.mark.parametrize(
-    ("factor", "verdict"), [(1.0, "slower"), (1.05, "no difference resolved"), (0.95, "no difference resolved")]
+    ("factor", "verdict"), [(1.0, "slower"), (1.15, "no difference resolved"), (0.85, "no difference resolved")]
 )
 def test_a_difference_within_the_noise_floor_of_the_a_a_tests_is_not_resolved(factor, verdict):
-    found = of(method_series("naive", 64), method_series("blocked", 64), again("naive", 64, factor))
+    found = of(method_series("naive", 64), method_series("blocked", 64, gflops=0.0036), again("naive", 64, factor))
     assert [(t.method, t.other, t.n) for t in found.aa_tests] == [("naive again", "naive", 64)]
     assert found.noise_floor == pytest.approx(max(factor, 1 / factor) - 1)
     assert found.comparisons[0].verdict == verdict
@@ -219,12 +280,14 @@ def test_the_second_name_of_a_method_is_no_cell_of_the_record(analysis):
 # --- the run as a whole -------------------------------------------------------------------------------------
 
 
-def test_the_run_is_noisy_when_its_reference_kernel_was_disturbed(analysis):
-    assert (analysis.noise.noisy, analysis.noise.samples, analysis.noise.because) == (False, 12, [])
-    made = made_up.measurement()
-    cpu = [t * (0.6 if r < 2 else 1) for r, t in enumerate(reference().seconds)]
-    noise = derive.derive(changed(made, REFERENCE, 32768, cpu_seconds=cpu)).noise
-    assert (noise.noisy, noise.because) == (True, ["2 of 12 samples were preempted"])
+def test_a_run_tells_what_took_the_core_from_more_than_a_tenth_of_its_samples(analysis):
+    assert analysis.noise == []
+    samples = [method_series(name, 64) for name in ("naive", "matmul")]
+    cpu = [t * (0.6 if r < 6 else 1) for r, t in enumerate(samples[0].seconds)]
+    preempted = msgspec.structs.replace(samples[0], cpu_seconds=cpu)
+    assert of(preempted, samples[1]).noise == ["6 of 24 samples were preempted"]
+    assert of(preempted, *samples[1:], *(method_series("blocked", n) for n in (64, 128, 256, 512))).noise == []
+    assert of(*samples, readings=made_up.readings(contended=range(12))).noise == []  # which is told apart
 
 
 @pytest.mark.parametrize(
@@ -260,8 +323,9 @@ def test_the_projections_rate_is_its_flops_over_its_own_seconds(analysis):
 def test_the_record_has_what_was_derived_and_deriving_again_gives_the_same():
     made = made_up.measurement()
     record, found = derive.results(made), derive.derive(made)
-    assert (record.cells, record.speedup, record.embedding) == (found.cells, found.speedup, found.embedding)
-    assert derive.derive(record) == found
+    derived = (found.roof, found.cells, found.speedup, found.embedding)
+    assert (record.roof, record.cells, record.speedup, record.embedding) == derived
+    assert derive.results(record) == record
     assert record.samples == made.samples
     assert record.cell("matmul", 64) == found.cell("matmul", 64)
     assert record.cell("matmul", 65) is None

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from labkit.records import io
 from labkit.records.model import Roofline, Saturation
 from labkit.roofline import model
-from labkit.roofline.derive import choose, derive
+from labkit.roofline.derive import DOTS, choose, derive
 
 
 def measured(**changes):
@@ -99,13 +99,24 @@ def test_a_level_is_as_fast_as_its_fastest_loop_and_streaming_stores_count_for_d
     assert len(found.working_sets) == 16
 
 
-def test_the_peak_in_units_of_the_reference_kernel_is_that_of_their_fastest_samples_by_processor_time():
-    m = measured()
-    reference = next(s for s in m.samples if s.name == "reference")
-    value = derive(m).reference.peak_flop_per_byte.value
-    assert value == pytest.approx(made_up.PEAK / made_up.REFERENCE_GBS, rel=1e-3)
-    reference.seconds = [2 * s for s in reference.seconds]  # it was preempted for half of the time
-    assert derive(m).reference.peak_flop_per_byte.value == value
+def test_the_dots_over_the_peak_are_those_of_a_core_alone_and_turns_that_were_not_are_told():
+    usual = (made_up.L1_PER_FLOP, made_up.L2_PER_FLOP)
+    undisturbed = derive(measured()).reference
+    assert (undisturbed.l1_byte_per_flop, undisturbed.l2_byte_per_flop) == pytest.approx(usual, rel=1e-3)
+    assert undisturbed.contended == 0
+    shared = {"dot_in_L1": [25.0] * 6 + [17.0] * 6, "dot_in_L2": [80.0] * 3 + [55.0] * 9}  # a neighbour takes either
+    found = derive(measured(peak=100.0, **shared)).reference
+    assert (found.l1_byte_per_flop, found.l2_byte_per_flop) == pytest.approx(usual, rel=1e-3)
+    assert found.contended == pytest.approx(0.75)
+
+
+def test_a_dot_that_was_preempted_for_half_of_the_time_was_not_on_a_shared_core():
+    m = measured(peak=100.0, dot_in_L1=25.0, dot_in_L2=80.0)
+    whole = derive(m).reference
+    for s in m.samples:
+        if s.name.startswith("dot in"):
+            s.seconds = [2 * t for t in s.seconds]
+    assert derive(m).reference == whole
 
 
 @pytest.mark.parametrize(
@@ -142,7 +153,7 @@ def test_deriving_a_record_again_changes_nothing_and_but_for_pairs_needs_the_sec
     m = made_up.roofline_measurement()
     bare = [
         s
-        if s.name in ("peak", "reference")
+        if s.name in ("peak", *DOTS)
         else msgspec.structs.replace(s, rounds=[], calls=[], cpu_seconds=[], steal_seconds=[], at=[])
         for s in m.samples
     ]

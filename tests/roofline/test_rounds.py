@@ -12,7 +12,7 @@ from labkit.measure.sampling import Workload
 from labkit.records import io, provenance
 from labkit.records.model import Roofline
 from labkit.roofline import rounds
-from labkit.roofline.derive import derive
+from labkit.roofline.derive import DOTS, derive
 from labkit.roofline.rounds import FEWEST_ROUNDS, SLOW_SAMPLES, TURNS, Probes, take_rounds
 from labkit.show.screen import Screen
 
@@ -31,7 +31,7 @@ def probes(log):
     slow.estimate = 1.0
     streams = [loop(f"{level} {p}", bytes=1) for level in ("L1", "L2", "DRAM") for p in ("load", "copy", "triad")]
     return Probes(
-        beside_peak=[loop(name) for name in ("peak", "clock", "clock under load", "reference")],
+        beside_peak=[loop(name) for name in ("peak", "clock", "clock under load", *DOTS)],
         others=[slow, loop("ceiling scalar"), *streams, loop("memcpy"), loop("dot")],
         before=[],
     )
@@ -52,10 +52,10 @@ def test_every_round_samples_what_is_brief_once_and_the_peak_several_times_numbe
         assert [s.round for s in workload.samples] == list(range(2 * TURNS * FEWEST_ROUNDS)), workload.name
 
 
-def test_the_peak_the_clocks_and_the_reference_kernel_stand_side_by_side(probes, log):
+def test_the_peak_the_clocks_and_two_dots_stand_side_by_side(probes, log):
     take(probes)
     for place in [i for i, name in enumerate(log) if name == "peak"]:
-        assert {"clock", "clock under load", "reference"} <= set(log[max(0, place - 3) : place + 4])
+        assert {"clock", "clock under load", *DOTS} <= set(log[max(0, place - 6) : place + 7])
 
 
 def test_what_was_driven_out_of_its_cache_is_called_once_before_it_is_timed(probes, log):
@@ -66,7 +66,7 @@ def test_what_was_driven_out_of_its_cache_is_called_once_before_it_is_timed(prob
 
 def test_rounds_come_in_ever_new_orders(probes, log):
     take(probes)
-    for names in (("peak", "clock", "reference"), ("ceiling scalar", "L1 load", "DRAM load", "dot", "memcpy")):
+    for names in (("peak", "clock", "clock under load"), ("ceiling scalar", "L1 load", "DRAM load", "dot", "memcpy")):
         order = [name for name in log if name in names]
         length = len(order) // FEWEST_ROUNDS
         assert len({tuple(order[k * length : (k + 1) * length]) for k in range(FEWEST_ROUNDS)}) > FEWEST_ROUNDS // 2
@@ -129,12 +129,12 @@ def test_a_brief_run_on_this_machine_leaves_every_series_and_a_record_that_deriv
     record = io.decode(io.encode(rounds.measure(provenance.observe(), screen)), Roofline, "kernels.json")
     assert derive(record) == record
     for s in record.samples:  # only what makes pairs has rounds and processor time
-        assert bool(s.rounds and s.cpu_seconds) == (s.name in ("peak", "reference")), s.name
+        assert bool(s.rounds and s.cpu_seconds) == (s.name in ("peak", *DOTS)), s.name
         assert s.seconds
         assert not s.at
         assert not s.steal_seconds
     names = {s.name for s in record.samples}
-    assert {"peak", "clock", "reference", "sweep clock", "working set", "memcpy", "dot", "einsum", "matmul"} <= names
+    assert {"peak", "clock", *DOTS, "sweep clock", "working set", "memcpy", "dot", "einsum", "matmul"} <= names
     patterns = {level: {b.pattern for b in record.bandwidth if b.level == level} for level in ("L1", "DRAM")}
     assert patterns == {"L1": {"load", "copy", "triad"}, "DRAM": {"load", "copy", "triad", "copy_streaming"}}
     peak = record.peak.fp32_fma_gflops

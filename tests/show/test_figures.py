@@ -192,11 +192,11 @@ def test_the_ladder_shows_each_step_with_its_rate_factor_and_fraction():
     steps = [rung.name for rung in record.rungs if rung.kind == "step"]
     told = {row["rung"]: row for row in rows(drawing, "Rungs")}
     assert {name: row["x"] for name, row in told.items()} == {
-        name: record.cell(name, record.n).gflops.median for name in steps
+        name: record.cell(name, record.n).alone.gflops.value for name in steps
     }
     assert told["compiled"]["factor"].startswith("100×")
     assert told["matmul"]["fraction of peak"].startswith("80.0 %")
-    assert sum("100× (100 to 100)" in text for text in said(drawing)) == 1
+    assert sum(text.startswith("100× (") for text in said(drawing)) == 1
     assert len(drawing.points) == len(steps) * (1 + len(record.sizes))
 
 

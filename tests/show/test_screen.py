@@ -21,11 +21,11 @@ def test_without_a_terminal_a_final_entry_is_one_line_said_once():
     plain.cell("naive", "64", "3.9")
     assert out.getvalue() == ""
     for _ in range(3):
-        plain.cell("naive", "64", "4.0", line="naive at N=64: 4.0 MFLOPS")
+        plain.cell("naive", "64", "4.0", line="naive at N = 64: 4.0 MFLOPS")
     plain.cell("naive", "128", "3.8", line="interval [1, 2] and [bold]")
     plain.update("round 1", 1.0, 2.0, busy=60.0)
     plain.stop()
-    assert out.getvalue() == "naive at N=64: 4.0 MFLOPS\ninterval [1, 2] and [bold]\n"
+    assert out.getvalue() == "naive at N = 64: 4.0 MFLOPS\ninterval [1, 2] and [bold]\n"
 
 
 def test_on_a_terminal_the_table_fills_row_by_row_and_the_last_one_stays():
@@ -68,7 +68,7 @@ def test_the_screen_is_drawn_about_once_a_second_and_before_a_long_call(monkeypa
         now[0] += 0.01
         live.update("round", 1.0, 1.0)
     assert 2 <= len(drawn) <= 4
-    live.update("naive at N=512", 1.0, 400.0, busy=70.0)
+    live.update("naive at N = 512", 1.0, 400.0, busy=70.0)
     assert drawn[-1] == now[0]
     live._live.stop()
 

@@ -52,15 +52,16 @@ def test_what_is_written_is_within_half_a_unit_of_the_last_digit(value, digits):
 
 
 def test_a_run_ends_with_the_four_answers_a_line_each_and_no_marks():
-    results = made_up.results()
+    results = made_up.results(up_to=1024)
     lines = text.headline(results, derive.derive(results))
     assert [line[:2] for line in lines[:4]] == ["1.", "2.", "3.", "4."]
     assert "20,000×" in lines[0]
-    assert "4,000× from Python to NumPy's compiled loop (einsum), 5.00× from there to BLAS" in lines[1]
+    assert "4,000×" in lines[1]
+    assert "5.00×" in lines[1]
     assert "80.0 %" in lines[2]
     assert "0.975×" in lines[3]
-    assert lines[4].startswith("2 of 8 rates are outside the ranges")
-    assert "np.matmul at N = 128, above 20 to 50 GFLOPS: wider SIMD" in lines[4]
+    assert lines[4].startswith("2 of 8 rates are outside")
+    assert max(map(len, lines[:5])) <= 80  # of a terminal
     assert not re.search(r"[`*]", " ".join(lines))
     alarmed = made_up.results(gflops={"naive": 0.2, "matmul": 5.0})
     line = text.headline(alarmed, derive.derive(alarmed))[4]
@@ -76,7 +77,7 @@ def test_what_a_run_cannot_tell_is_left_out_of_its_end_and_what_is_withheld_is_n
         series.cpu_seconds = [0.5 * s for s in series.seconds]
     said = text.headline(made_up.derive.results(run), derive.derive(run))
     assert said[0].startswith("1. Withheld: ")
-    assert said[-1].startswith("This run is noisy: the reference kernel shows it, as 12 of 12 samples were preempted")
+    assert "276 of 276 samples were preempted" in said[-1]
 
 
 @pytest.mark.parametrize(
@@ -106,10 +107,11 @@ def test_the_ends_of_the_other_commands_state_their_records_numbers():
     assert "20.2 GB/s; the ridge is at 5.0 flop/byte" in dram
     assert "Wrong: dot reaches 150 %" in wrong
     *factors, whole = text.ladder_summary(made_up.ladder())
-    assert factors[0].split() == ["compiled", "100×", "(100", "to", "100)"]
+    assert factors[0].split()[:2] == ["compiled", "100×"]
     assert "20,000×" in whole
-    alone, held, busy = text.repeat_summary(made_up.repeat())
+    alone, shared, held, busy = text.repeat_summary(made_up.repeat())
     assert "over 5 runs they differ by up to 0 % (wanted: 3 % at most), GFLOPS by up to 1.0 %" in alone
+    assert "20 to 20 %" in shared
     assert "in 60 of 60 cases" in held
     assert busy.startswith("Beside a busy process")
     assert text.repeat_summary(made_up.repeat(runs=1, busy=False)) == ["There are too few runs to compare."]

@@ -6,9 +6,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from labkit.records.model import Ladder, LadderRung
+from labkit.records.model import Ladder, LadderCell, LadderRung
 from labkit.show import canvas, numbers, styles, text
-from labkit.show.canvas import Drawing, Label, Point
+from labkit.show.canvas import Drawing, Facts, Label, Point
 from labkit.show.styles import BLACK, GREEN, GREY, ORANGE, SKY, VERMILION, YELLOW, Style
 
 # A rung that is no method of the benchmark takes one of these; after the last they begin again, with squares.
@@ -42,31 +42,31 @@ def draw(ladder: Ladder) -> Drawing:
 def _draw_bars(axes: Axes, ladder: Ladder, steps: Steps) -> list[Point]:
     peak = ladder.roof.peak_gflops
     cells = [cell for rung, _ in steps if (cell := ladder.cell(rung.name, ladder.n))]
-    start = min(cell.gflops.median for cell in cells) / BELOW
+    start = min(cell.alone.gflops.value for cell in cells) / BELOW
     axes.set(xscale="log", xlabel=f"GFLOPS at N = {ladder.n}; dashed: measured peak")
-    axes.set_xlim(start, max(peak, *(cell.gflops.median for cell in cells)) * 1.1)
+    axes.set_xlim(start, max(peak, *(cell.alone.gflops.value for cell in cells)) * 1.1)
     axes.set_ylim(len(steps) - 0.5, -0.7)
     axes.grid(False, axis="y")
     axes.axvline(peak, color=BLACK, lw=1.4, ls=canvas.DASHED)
     by_rung, points = {f.rung: f for f in ladder.factors}, []
-    columns = [(-0.6, "median rate", "of peak", GREY)]
+    columns = [(-0.6, "rate", "of peak", GREY)]
     for place, ((rung, style), cell) in enumerate(zip(steps, cells, strict=True)):
-        rate, factor = cell.gflops, by_rung.get(rung.name)
-        axes.barh(place, rate.median - start, left=start, height=BAR, color=style.colour, zorder=3)
-        columns.append((place, numbers.flops(rate.median), numbers.fraction(cell.peak_fraction.value, 2), BLACK))
+        rate, factor = cell.alone.gflops.value, by_rung.get(rung.name)
+        axes.barh(place, rate - start, left=start, height=BAR, color=style.colour, zorder=3)
+        columns.append((place, numbers.flops(rate), numbers.fraction(cell.peak_fraction.value, 2), BLACK))
         times = numbers.times_interval(factor.ratio, factor.low, factor.high) if factor else "-"
         if factor:
             canvas.note(axes, times, (start, place - 0.5), (5, 0), GREY)
         facts = {
             "rung": text.plain(rung.title),
             "what changed": text.plain(rung.changed) + ", noisy" * cell.noisy,
-            **canvas.rate_facts(rate),
+            **_facts(cell),
             "factor": times,
             "fraction of peak": text.estimate(cell.peak_fraction),
-            # Rows come one after the other in slow loops, so some tell the rate of all.
-            "timed over": "all of C" if cell.rows == cell.n else f"{numbers.count(cell.rows, 'row')} of C",
+            # Elements come one after the other in slow loops, so some tell the rate of all.
+            "timed over": f"{numbers.percent(cell.portion)} of C",
         }
-        points.append(Point(axes, rate.median, place, "Rungs", facts))
+        points.append(Point(axes, rate, place, "Rungs", facts))
     for y, *told, colour in columns:
         for x, said in zip((RATE_AT, FRACTION_AT), told, strict=True):
             canvas.note(axes, said, (x, y), (0, 0), colour, "right", xycoords=axes.get_yaxis_transform())
@@ -86,15 +86,24 @@ def _draw_curves(axes: Axes, ladder: Ladder, steps: Steps) -> list[Point]:
     points = []
     for place, (rung, style) in enumerate(steps, 1):
         cells = sorted((c for c in ladder.cells if c.rung == rung.name), key=lambda c: c.n)
-        n, y = [c.n for c in cells], [c.gflops.median for c in cells]
+        n, y = [c.n for c in cells], [c.alone.gflops.value for c in cells]
         axes.plot(n, y, f"{style.marker}-", color=style.colour, ms=4, lw=1.6)
         labels.append((n[-1], y[-1], str(place), style.colour, {}))
         for c in cells:
-            facts = {"rung": text.plain(rung.title), "N": str(c.n), **canvas.rate_facts(c.gflops)}
-            points.append(Point(axes, c.n, c.gflops.median, "Rungs over N", facts))
+            facts = {"rung": text.plain(rung.title), "N": str(c.n), **_facts(c)}
+            points.append(Point(axes, c.n, c.alone.gflops.value, "Rungs over N", facts))
     axes.axhline(ladder.roof.peak_gflops, color=BLACK, lw=1.4, ls=canvas.DASHED)
     axes.xaxis.set_major_locator(FixedLocator(ladder.sizes))
     axes.xaxis.set_minor_locator(NullLocator())
     canvas.plain_numbers(axes.xaxis, axes.yaxis)
     canvas.label_ends(axes, labels)
     return points
+
+
+def _facts(cell: LadderCell) -> Facts:
+    """Its rate alone, and as it was."""
+    e, least = cell.alone.gflops, "at least " * cell.alone.bound
+    return {
+        "rate of a core alone": f"{least}{numbers.flops(e.value)} ({numbers.flops_interval(e.low, e.high)})",
+        "as it was, median": numbers.flops(cell.gflops.median),
+    }
