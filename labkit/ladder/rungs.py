@@ -22,9 +22,13 @@ from labkit.roofline.codegen import compile_ir, host_target
 Prepare = Callable[[Matrix, Matrix, Matrix], Callable[[], object]]
 Kind = Literal["step", "side", "other order"]
 
-# What a slow rung is timed over: so many steps of the inner loop take about 10 ms. Interpreted, compiled but walking
-# down columns of B, and with NumPy adding whole rows.
-INTERPRETED_STEPS, COMPILED_STEPS, ROW_STEPS = 1 << 15, 1 << 22, 1 << 23
+# What a slow rung is timed over: so many steps of the inner loop take about 10 ms, so a sample sees one state of a
+# shared core. By what does the steps: the interpreter, a compiled loop down columns of B, NumPy adding whole rows, one
+# lane, 128 bits, and wider vectors.
+INTERPRETED_STEPS, COLUMN_STEPS, ROW_STEPS = 1 << 15, 1 << 22, 1 << 23
+SCALAR_STEPS, NARROW_STEPS, WIDE_STEPS = 1 << 24, 1 << 27, 1 << 28
+# Of a product in blocks so many that all rows of a block use what a cache holds.
+BLOCK_STEPS = 1 << 26
 # Blocks for the loops in the order i, k, j: 64 rows of B, 256 columns wide, are 64 KiB and live in any second level.
 LOOPS_KC, LOOPS_NC = 64, 256
 EVERYTHING = 1 << 40  # larger than any matrix here
@@ -198,20 +202,23 @@ def all_rungs(naive: Callable[..., Any], blocked: Callable[..., Any], block_size
     other = partial(rung, kind="other order")
     return [
         step("naive", _source(naive), _plain(naive), INTERPRETED_STEPS),
-        step("compiled", _njit(naive), _plain(njit(naive)), COMPILED_STEPS),
-        step("unit stride", _njit(matmul_ikj), _plain(njit(matmul_ikj))),
-        step("unrolled", unrolled + _inner(1, False), generated()),
-        *(step(f"SIMD {32 * n}", _inner(n, False), generated(n)) for n in sorted({4, wide})),
-        *(step("FMA", _inner(wide, True), generated(wide, True)) for _ in range(fma)),
+        step("compiled", _njit(naive), _plain(njit(naive)), COLUMN_STEPS),
+        step("unit stride", _njit(matmul_ikj), _plain(njit(matmul_ikj)), SCALAR_STEPS),
+        step("unrolled", unrolled + _inner(1, False), generated(), SCALAR_STEPS),
+        *(
+            step(f"SIMD {32 * n}", _inner(n, False), generated(n), NARROW_STEPS if n == 4 else WIDE_STEPS)
+            for n in sorted({4, wide})
+        ),
+        *(step("FMA", _inner(wide, True), generated(wide, True), WIDE_STEPS) for _ in range(fma)),
         step("register tile", TILE, _plain(uncut, False)),
         step("packing and blocks", BLOCKS, _plain(host_product(), False)),
         step("matmul", "np.matmul(A, B, out=C)", _plain(np.matmul)),
-        other("blocks", IKJ_BLOCKS, generated(1, False, LOOPS_KC, LOOPS_NC)),
-        other("blocks + SIMD", IKJ_BLOCKS, generated(wide, fma, LOOPS_KC, LOOPS_NC)),
+        other("blocks", IKJ_BLOCKS, generated(1, False, LOOPS_KC, LOOPS_NC), BLOCK_STEPS),
+        other("blocks + SIMD", IKJ_BLOCKS, generated(wide, fma, LOOPS_KC, LOOPS_NC), WIDE_STEPS),
         rung("lists", _source(matmul_lists), _lists, INTERPRETED_STEPS),
         rung("rows", _source(matmul_rows), _plain(matmul_rows), ROW_STEPS),
         rung("blocked", _source(blocked), in_blocks(blocked), INTERPRETED_STEPS),
-        rung("blocked compiled", _source(blocked), in_blocks(njit(blocked)), COMPILED_STEPS),
-        rung("einsum", 'np.einsum("ik,kj->ij", A, B, out=C)', _einsum()),
+        rung("blocked compiled", _source(blocked), in_blocks(njit(blocked)), BLOCK_STEPS),
+        rung("einsum", 'np.einsum("ik,kj->ij", A, B, out=C)', _einsum(), NARROW_STEPS),
         rung("einsum optimized", 'np.einsum("ik,kj->ij", A, B, out=C, optimize=True)', _einsum(optimize=True)),
     ]
