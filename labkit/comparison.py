@@ -28,7 +28,8 @@ LEGEND = {
 METHODS = (
     "The interval of a ratio of GFLOPS is exact and conservative: the quotient of two order-statistic intervals of "
     "the medians, which together hold with 95 % confidence.",
-    "The intervals of fractions of peak are resampled over rounds. The interval of a ratio combines two of them.",
+    "The intervals of fractions of peak hold the scatter within a run and from process to process. "
+    "The interval of a ratio combines two of them.",
 )
 NOTHING_DIFFERS = "Nothing but the time differs between the manifests."
 TELLING_SIZES = (

@@ -18,7 +18,7 @@ LEAST_GFLOPS = 10.0
 LEAST_FACTOR = 1.05  # a smaller one is within the noise of three rounds on a machine that others use too
 THROTTLED = 0.95  # of the nominal clock; the probe reads a steady one to 1 %
 MOST_STEAL = 0.03  # of the CPU time wanted; a quiet guest loses less than 1 %
-MOST_LOAD = 2.0  # runnable processes per CPU: above it each gets less than half of one
+MOST_LOAD = 1.0  # runnable processes per CPU: above it some wait for one
 REINSTALL = "python -m pip install --force-reinstall --only-binary numpy numpy"
 UPGRADE = "python -m pip install --upgrade --only-binary numpy numpy"
 _PLAIN_BLAS = ("netlib", "reference", "blas", "cblas", "refblas")
@@ -226,7 +226,7 @@ def load(facts: Facts, _: Measured) -> Result:
     seen = f"a load of {facts.load:.2f} per CPU before this began"
     if facts.load <= MOST_LOAD:
         return Result("fine", seen)
-    seen += ": a program gets less than half of a core"
+    seen += ": more programs want to run than there are CPUs"
     return Result("warning", seen, "top  # see what runs, ask again later")
 
 

@@ -235,7 +235,7 @@ class BenchmarkRun:
         analysis = derive.derive(results)
         for line in ["", *text.headline(results, analysis), text.harness(results.harness)]:
             self.screen.say(line)
-        self.screen.say(f"Files: {', '.join((io.RESULTS, 'perf.png', io.PAGE, io.MANIFEST))} in {shown(self.output)}")
+        self.screen.say(f"In {shown(self.output)}: {', '.join((io.PAGE, 'perf.png', io.RESULTS, io.MANIFEST))}")
         for cell in analysis.invalid:
             print(f"bench.py: {cell.method} at N = {cell.n} is invalid: {'; '.join(cell.invalid)}", file=sys.stderr)
         return FINDING if analysis.invalid else 0

@@ -1,7 +1,9 @@
 """What every figure has in common: its size and look, labels that do not overlap, and the files made of it."""
 
 import io
+import itertools
 import json
+import math
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -10,10 +12,15 @@ from statistics import fmean
 from typing import Any
 
 import matplotlib
+import numpy as np
+import numpy.typing as npt
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.text import Annotation, Text
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.transforms import Bbox
 
 from labkit.records.model import Rate
 from labkit.show import numbers, styles
@@ -27,6 +34,9 @@ TITLE_COLUMNS, EXPLANATION_COLUMNS = 78, 112
 # The least distance between two labels at the ends of curves, points. One moved further than the other is tied to its
 # curve by a line.
 LABEL_GAP_POINTS, LEADER_POINTS = 13.0, 4.0
+TICKS_PER_INCH = 2.2  # numbers of four digits that have room side by side
+# Around a text that is placed, and on a line between two of its points.
+CLEAR_POINTS, LINE_STEPS = 1.0, 400
 # Behind text, so that no line strikes it through.
 MASK = {"boxstyle": "square,pad=0.1", "fc": styles.WHITE, "ec": "none", "alpha": 0.85}
 DASHED, DOTTED = (0, (5, 3)), (0, (1, 1.6))
@@ -104,6 +114,18 @@ def plain_numbers(*several: Any) -> None:
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
+def size_ticks(axes: Axes, sizes: Sequence[int]) -> None:
+    """Ticks at these sizes on a logarithmic axis, from the largest down, as far as their numbers have room."""
+    left, right = axes.get_xlim()
+    most = axes.bbox.width / axes.figure.dpi * TICKS_PER_INCH
+    ticks: list[int] = []
+    for n in sorted(sizes, reverse=True):
+        if not ticks or math.log(ticks[-1] / n) >= math.log(right / left) / most:
+            ticks.append(n)
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
 def tag(artists: Sequence[Artist], tags: Tags) -> None:
     """Name what these artists belong to, for a reader who chooses."""
     for artist in artists:
@@ -173,15 +195,87 @@ def note(
     tag([axes.annotate(text, at, xytext=offset, textcoords="offset points", **style)], tags or {})
 
 
-def label_ends(axes: Axes, labels: Sequence[Label]) -> None:
-    """Labels to the right of curve ends, moved apart vertically so that none overlap."""
+Place = tuple[tuple[float, float], tuple[float, float], str, str]  # in the data, offset in points, ha, va
+GAPS_POINTS = (7.0, 14.0, 24.0, 38.0, 60.0, 90.0)
+_SIDES = [
+    (x, y, ha, va)
+    for y, va in ((-1, "top"), (1, "bottom"), (0, "center"))
+    for x, ha in ((-1, "right"), (1, "left"), (0, "center"))
+    if x or y
+]
+
+
+def around(at: tuple[float, float]) -> list[Place]:
+    """Every side of a place in the data, the nearest first."""
+    return [(at, (gap * x, gap * y), ha, va) for gap in GAPS_POINTS for x, y, ha, va in _SIDES]
+
+
+def place(axes: Axes, text: str, places: Sequence[Place], colour: str, tags: Tags | None = None, **more: Any) -> None:
+    """Write text at the first of these places where it covers nothing that is drawn by now, else where it covers least.
+
+    What is drawn: lines, markers, error bars and other texts of these axes.
+    """
+    renderer = FigureCanvasAgg(axes.figure).get_renderer()  # type: ignore[arg-type,no-untyped-call]
+    points, boxes = _drawn(axes), [extent(t, renderer) for t in axes.texts if t.get_text()]
+
+    def covered(at: Place) -> float:
+        (note,) = _noted(axes, text, at, colour, tags, more)
+        box = extent(note, renderer).padded(CLEAR_POINTS * axes.figure.dpi / POINTS_PER_INCH)
+        note.remove()
+        inside = ((points > (box.x0, box.y0)) & (points < (box.x1, box.y1))).all(axis=1).sum()
+        # Another text is worse to cover than any line, and so is an edge.
+        whole = axes.bbox.x0 < box.x0 and box.x1 < axes.figure.bbox.x1
+        whole = whole and axes.bbox.y0 < box.y0 and box.y1 < axes.bbox.y1
+        return float(inside) + 1e4 * (sum(box.overlaps(other) for other in boxes) + (not whole))
+
+    _noted(axes, text, min(places, key=covered), colour, tags, more)
+
+
+def extent(text: Text, renderer: Any) -> Bbox:
+    """Where a text stands, in pixels, without the line that ties it to something."""
+    if isinstance(text, Annotation):
+        text.update_positions(renderer)
+    return Text.get_window_extent(text, renderer)
+
+
+def _noted(axes: Axes, text: str, at: Place, colour: str, tags: Tags | None, more: Mapping[str, Any]) -> list[Text]:
+    note(axes, text, at[0], at[1], colour, at[2], at[3], tags, **more)
+    return axes.texts[-1:]
+
+
+def _drawn(axes: Axes) -> npt.NDArray[np.float64]:
+    """Points along every line and error bar, and around every marker, in pixels."""
+    reach = 0.5 * axes.figure.dpi / POINTS_PER_INCH
+    found = [np.empty((0, 2))]
+    for line in axes.lines:
+        ends = line.get_transform().transform(line.get_xydata())
+        if line.get_linestyle() != "None":
+            found.append(_along(ends))
+        if line.get_marker() not in ("None", "", None):
+            around = line.get_markersize() * reach * np.array([(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)])
+            found += [ends + step for step in around]
+    for bars in axes.collections:
+        found += [_along(bars.get_transform().transform(path.vertices)) for path in bars.get_paths()]
+    return np.concatenate(found)
+
+
+def _along(ends: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Points a few pixels apart from each of these to the next."""
+    steps = np.linspace(0, 1, LINE_STEPS)[:, None]
+    pieces = [a + steps * (b - a) for a, b in itertools.pairwise(ends)]
+    return np.concatenate([ends, *pieces])
+
+
+def label_ends(axes: Axes, labels: Sequence[Label], left: bool = False) -> None:
+    """Labels to the right of curve ends, or to the left of their beginnings, moved apart so that none overlap."""
+    side, ha, edge = (-6, "right", 1) if left else (6, "left", 0)
     wanted = [points_up(axes, x, y) for x, y, *_ in labels]
     spread = spread_apart(wanted, LABEL_GAP_POINTS)
     for (x, y, text, colour, tags), at, to in zip(labels, wanted, spread, strict=True):
-        leader = {"arrowstyle": "-", "lw": 0.7, "shrinkA": 0, "shrinkB": 0, "relpos": (0, 0.5), "color": colour}
+        leader = {"arrowstyle": "-", "lw": 0.7, "shrinkA": 0, "shrinkB": 0, "relpos": (edge, 0.5), "color": colour}
         arrow = leader if abs(to - at) > LEADER_POINTS else None
         more: dict[str, Any] = {"fontweight": "bold", "annotation_clip": False, "arrowprops": arrow}
-        note(axes, text, (x, y), (6, to - at), colour, tags=tags, **more)
+        note(axes, text, (x, y), (side, to - at), colour, ha, tags=tags, **more)
 
 
 # --- files ----------------------------------------------------------------------------------------------

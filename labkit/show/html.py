@@ -18,9 +18,9 @@ from labkit.records.facts import facts
 from labkit.records.find import Run
 from labkit.records.model import Manifest
 from labkit.roofline.kernels import place
-from labkit.show import canvas, pages, styles, tables
+from labkit.show import canvas, pages, styles, tables, text
 from labkit.show.canvas import Drawing
-from labkit.show.figures import bandwidth, ladder, perf, repeat, roofline
+from labkit.show.figures import bandwidth, history, ladder, perf, repeat, roofline, samples
 from labkit.show.figures import comparison as comparison_figure
 from labkit.show.tables import Table
 
@@ -52,6 +52,7 @@ class Section:
     markdown: str
     drawings: Mapping[str, Drawing] = field(default_factory=dict)
     name: str = ""
+    folded: bool = False  # shown when it is asked for
 
     @property
     def id(self) -> str:
@@ -70,11 +71,18 @@ def run(args: argparse.Namespace) -> int:
 def render(runs: Sequence[Run]) -> str:
     """The page, from the records of these runs alone."""
     several = len(runs) > 1
-    parts = [part for run in runs for part in sections(run, several)]
-    if several:
+    # Of many runs only what compares them: a page for each would take as many megabytes.
+    parts = [part for run in runs for part in sections(run, several)] if len(runs) <= perf.MOST_TOGETHER else []
+    if not several:
+        parts.insert(0, answers(runs[0]))
+    else:
         record = compare(runs)
         page = comparison.page(record, comparison.FIGURE) + "\n## All runs over N\n\n![GFLOPS over N](perf.png)\n"
-        drawings = {comparison.FIGURE: comparison_figure.draw(record), "perf.png": perf.draw(runs)}
+        curves = perf.draw(runs) if len(runs) <= perf.MOST_TOGETHER else perf.draw_each(runs)
+        drawings = {comparison.FIGURE: comparison_figure.draw(record), "perf.png": curves}
+        if dated := history.in_order(runs):
+            page += "\n## Over time\n\n![Fractions of peak over time](history.png)\n"
+            drawings["history.png"] = history.draw(dated)
         parts.insert(0, Section("comparison", "Comparison", page, drawings))
     what = f"{len(runs)} runs side by side" if several else runs[0].results.short_name
     script = _ENVIRONMENT.get_template("report.js").render()
@@ -92,9 +100,7 @@ def render(runs: Sequence[Run]) -> str:
 
 def sections(run: Run, several: bool = False) -> list[Section]:
     """The pages of a run: the benchmark, and what stands beside it."""
-    where = tables.markdown(Table("", "ll", ["what", "value"], [[what, told] for what, told in facts(run).items()]))
-    page = f"{pages.matmul_page(run)}\n## Provenance\n\n{where}"
-    found = [("benchmark", "Benchmark", page, {"perf.png": perf.draw([run])})]
+    found = [("benchmark", "Benchmark", pages.matmul_page(run), {"perf.png": perf.draw([run])})]
     if run.roofline:
         kernels = place(run.roofline, run.results)
         page = pages.roofline_page(run.roofline, _manifest(run, find.ROOFLINE), kernels)
@@ -106,8 +112,25 @@ def sections(run: Run, several: bool = False) -> list[Section]:
     if run.repeat:
         page = pages.repeat_page(run.repeat)
         found.append(("repeat", "What repeats", page, {"repeat.png": repeat.draw(run.repeat)}))
+    if not several:
+        page = "# Each sample\n\n![What the answers rest on, one by one over the time of the run](samples.png)\n"
+        found.append(("samples", "Each sample", page, {"samples.png": samples.draw(run)}))
     title, name = (f": {run.name}", run.name) if several else ("", "")
-    return [Section(kind, head + title, page, drawings, name) for kind, head, page, drawings in found]
+    made = [Section(kind, head + title, page, drawings, name) for kind, head, page, drawings in found]
+    where = tables.markdown(Table("", "ll", ["what", "value"], [[what, told] for what, told in facts(run).items()]))
+    return [*made, Section("provenance", f"Machine and versions{title}", where, {}, name, folded=True)]
+
+
+def answers(run: Run) -> Section:
+    """The four questions and their answers, and where the picture of each is."""
+    ladder_, roofline_ = (find.LADDER if run.ladder else find.BENCH), (find.ROOFLINE if run.roofline else find.BENCH)
+    lines = ["# The four answers"]
+    for answer, where in zip(
+        text.answers(run.results, run.analysis), (find.BENCH, ladder_, roofline_, find.BENCH), strict=True
+    ):
+        lines += [f"**{answer.question}**", f"{answer.says} [See the picture]({where}/README.md)"]
+    lines += [f"**{head}**: {says}" for head, says in text.notes(run.results, run.analysis)]
+    return Section("answers", "Answers", "\n\n".join(lines))
 
 
 def _manifest(run: Run, experiment: str) -> Manifest:

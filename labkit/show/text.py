@@ -161,7 +161,7 @@ def notes(results: Results, analysis: Analysis) -> list[tuple[str, str]]:
             says = f"cells not measured yet are extrapolated and marked. {says}"
         found.append(("This is a quick run" if quick else "This is an unfinished run", says))
     if analysis.core.contended > TELLING_CONTENTION:
-        says = "the answers rest on the samples in which it was not."
+        says = "the answers rest on the other samples."
         found.append((f"The core was shared {percent(analysis.core.contended, 2)} of the time", says))
     if analysis.noise:
         found.append(("This run was disturbed", f"{'; '.join(analysis.noise)}."))
@@ -238,6 +238,9 @@ def repeat_summary(repeat: Repeat) -> list[str]:
         f"over {count(alone, 'run')} they differ by up to {percent(most)} "
         f"(wanted: {percent(FRACTION_LIMIT, 1)} at most), GFLOPS by up to {percent(max(s.gflops for s in found))}."
     ]
+    speedups = [run.speedup.value for run in repeat.runs if run.speedup]
+    if speedups:
+        lines.append(f"The speedup was {interval(min(speedups), max(speedups))}×.")
     shared = [run.contended for run in repeat.runs]
     lines.append(f"The core was shared {interval(100 * min(shared), 100 * max(shared), 2)} % of the time.")
     held, cases = coverage(repeat.runs)

@@ -109,8 +109,9 @@ def test_the_ends_of_the_other_commands_state_their_records_numbers():
     *factors, whole = text.ladder_summary(made_up.ladder())
     assert factors[0].split()[:2] == ["compiled", "100×"]
     assert "20,000×" in whole
-    alone, shared, held, busy = text.repeat_summary(made_up.repeat())
+    alone, speedup, shared, held, busy = text.repeat_summary(made_up.repeat())
     assert "over 5 runs they differ by up to 0 % (wanted: 3 % at most), GFLOPS by up to 1.0 %" in alone
+    assert "20,000" in speedup
     assert "20 to 20 %" in shared
     assert "in 60 of 60 cases" in held
     assert busy.startswith("Beside a busy process")

@@ -17,7 +17,7 @@ LABEL_FACTOR = 12
 @canvas.look
 def draw(roofline: Roofline) -> Drawing:
     """On the left a step for each cache, on the right how much parallel work the peak needs."""
-    title = f"Bandwidth by working-set size on {roofline.short_name}"
+    title = f"Bandwidth by working-set size on {roofline.short_name}, loads only"
     figure, (sets, chains) = canvas.new_figure(
         title, HEIGHT_INCHES, 1, 2, width_ratios=(2.05, 1), left=0.075, right=0.985, top=0.82, bottom=0.135, wspace=0.2
     )

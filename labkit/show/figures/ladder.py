@@ -1,10 +1,9 @@
-"""ladder.png: one bar per rung with the factor of each step, and the rungs over N."""
+"""ladder.png: what each step multiplies the rate by, and below it the rungs over N."""
 
 import textwrap
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, NullLocator
 
 from labkit.records.model import Ladder, LadderCell, LadderRung
 from labkit.show import canvas, numbers, styles, text
@@ -13,88 +12,100 @@ from labkit.show.styles import BLACK, GREEN, GREY, ORANGE, SKY, VERMILION, YELLO
 
 # A rung that is no method of the benchmark takes one of these; after the last they begin again, with squares.
 COLOURS = (VERMILION, ORANGE, YELLOW, GREEN, SKY, BLACK, GREY)
-BAR = 0.5  # of the distance between two rungs: the factors stand in the gaps
-RUNG_INCHES, REST_INCHES = 0.53, 1.35
-TITLE_COLUMNS = 22
-BELOW = 2.5  # the axis begins so far below the slowest rung
-# Columns beside the bars: rate and fraction of peak, in portions of the axes' width.
-RATE_AT, FRACTION_AT = 1.44, 1.74
+BAR = 0.5  # of the distance between two rungs
+STEP_INCHES, CURVES_INCHES = 0.4, 3.4
+TOP_INCHES, BETWEEN_INCHES, BOTTOM_INCHES = 0.65, 1.05, 0.6
+TITLE_COLUMNS = 24
+AROUND = 2.0  # the axis of rates goes on by this factor to either side
+# Columns beside the steps: rate, fraction of peak and factor, in portions of the axes' width.
+RATE_AT, FRACTION_AT, FACTOR_AT = 1.37, 1.6, 2.24
 
-Steps = list[tuple[LadderRung, Style]]
+Steps = list[tuple[LadderRung, LadderCell, Style]]
 
 
 @canvas.look
 def draw(ladder: Ladder) -> Drawing:
-    """The steps from the slowest at the top to np.matmul, numbered in both halves."""
-    title = f"From the loop to the BLAS on {ladder.short_name}, fp32, single-threaded"
+    """The steps from the loop at the top to np.matmul, numbered in both halves, and the whole below them."""
+    whole = numbers.times(ladder.whole.ratio)
+    title = f"From the loop to the BLAS, {whole} in {len(ladder.factors)} steps, on {ladder.short_name}"
     steps: Steps = []
     others = (Style("", colour, marker) for marker in "os" for colour in COLOURS)
     for rung in ladder.rungs:
-        if rung.kind == "step" and ladder.cell(rung.name, ladder.n):
-            # Methods of the benchmark look as they do there.
-            steps.append((rung, styles.METHODS.get(rung.name) or next(others)))
-    height = REST_INCHES + RUNG_INCHES * len(steps)
-    margins: dict[str, Any] = {"left": 0.2, "right": 0.965, "top": 1 - 0.85 / height, "bottom": 0.6 / height}
-    figure, (bars, curves) = canvas.new_figure(title, height, 1, 2, width_ratios=(1.3, 1), wspace=1.05, **margins)
-    return Drawing(figure, title, _draw_bars(bars, ladder, steps) + _draw_curves(curves, ladder, steps))
+        cell = ladder.cell(rung.name, ladder.n)
+        if rung.kind == "step" and cell:
+            steps.append((rung, cell, styles.METHODS.get(rung.name) or next(others)))
+    rows = STEP_INCHES * (len(steps) + 1.6)
+    height = TOP_INCHES + rows + BETWEEN_INCHES + CURVES_INCHES + BOTTOM_INCHES
+    margins: dict[str, Any] = {"left": 0.215, "right": 0.56, "top": 1 - TOP_INCHES / height}
+    margins |= {"bottom": BOTTOM_INCHES / height, "hspace": 2 * BETWEEN_INCHES / (rows + CURVES_INCHES)}
+    figure, (factors, curves) = canvas.new_figure(title, height, 2, 1, height_ratios=(rows, CURVES_INCHES), **margins)
+    return Drawing(figure, title, _draw_steps(factors, ladder, steps) + _draw_curves(curves, ladder, steps))
 
 
-def _draw_bars(axes: Axes, ladder: Ladder, steps: Steps) -> list[Point]:
-    peak = ladder.roof.peak_gflops
-    cells = [cell for rung, _ in steps if (cell := ladder.cell(rung.name, ladder.n))]
-    start = min(cell.alone.gflops.value for cell in cells) / BELOW
-    axes.set(xscale="log", xlabel=f"GFLOPS at N = {ladder.n}; dashed: measured peak")
-    axes.set_xlim(start, max(peak, *(cell.alone.gflops.value for cell in cells)) * 1.1)
-    axes.set_ylim(len(steps) - 0.5, -0.7)
+def _draw_steps(axes: Axes, ladder: Ladder, steps: Steps) -> list[Point]:
+    """A bar from the rate before to the rate after: on a logarithmic axis its length is the factor."""
+    peak, rates = ladder.roof.peak_gflops, [cell.alone.gflops.value for _, cell, _ in steps]
+    axes.set(xscale="log", xlabel=f"GFLOPS of a core alone, N = {ladder.n}")
+    axes.set_xlim(min(rates) / AROUND, max(peak, *rates) * AROUND)
+    axes.set_ylim(len(steps) + 0.5, -1.1)
     axes.grid(False, axis="y")
     axes.axvline(peak, color=BLACK, lw=1.4, ls=canvas.DASHED)
+    canvas.note(axes, "peak", (peak, -0.75), (4, 0), BLACK)
+    if einsum := ladder.cell("einsum", ladder.n):
+        axes.axvline(einsum.alone.gflops.value, color=GREEN, lw=1.2, ls=canvas.DOTTED)
+        canvas.note(axes, "np.einsum", (einsum.alone.gflops.value, -0.75), (-4, 0), GREEN, "right")
     by_rung, points = {f.rung: f for f in ladder.factors}, []
-    columns = [(-0.6, "rate", "of peak", GREY)]
-    for place, ((rung, style), cell) in enumerate(zip(steps, cells, strict=True)):
-        rate, factor = cell.alone.gflops.value, by_rung.get(rung.name)
-        axes.barh(place, rate - start, left=start, height=BAR, color=style.colour, zorder=3)
-        columns.append((place, numbers.flops(rate), numbers.fraction(cell.peak_fraction.value, 2), BLACK))
-        times = numbers.times_interval(factor.ratio, factor.low, factor.high) if factor else "-"
+    columns = [(-0.75, "rate", "of peak", "factor (95 %)", GREY)]
+    for place, ((rung, cell, style), rate) in enumerate(zip(steps, rates, strict=True)):
+        factor, least = by_rung.get(rung.name), "≥ " * cell.alone.bound
         if factor:
-            canvas.note(axes, times, (start, place - 0.5), (5, 0), GREY)
+            before = rates[place - 1]
+            axes.barh(place, rate - before, left=before, height=BAR, color=style.colour, zorder=3)
+            axes.plot([before] * 2, [place - 1, place], color=GREY, lw=0.8, zorder=2)
+        axes.plot(rate, place, style.marker, color=style.colour, ms=6, zorder=4)
+        told = numbers.times_interval(factor.ratio, factor.low, factor.high) if factor else ""
+        part = numbers.fraction(cell.peak_fraction.value, 2)
+        columns.append((place, least + numbers.flops(rate), least + part, told, BLACK))
         facts = {
             "rung": text.plain(rung.title),
             "what changed": text.plain(rung.changed) + ", noisy" * cell.noisy,
             **_facts(cell),
-            "factor": times,
+            "factor": told or "-",
             "fraction of peak": text.estimate(cell.peak_fraction),
             # Elements come one after the other in slow loops, so some tell the rate of all.
             "timed over": f"{numbers.percent(cell.portion)} of C",
         }
         points.append(Point(axes, rate, place, "Rungs", facts))
-    for y, *told, colour in columns:
-        for x, said in zip((RATE_AT, FRACTION_AT), told, strict=True):
+    w, end = ladder.whole, len(steps)
+    axes.annotate("", (rates[-1], end), (rates[0], end), arrowprops={"arrowstyle": "->", "color": BLACK, "lw": 1.4})
+    columns.append((end, "", "", numbers.times_interval(w.ratio, w.low, w.high), BLACK))
+    for y, *cells, colour in columns:
+        for x, said in zip((RATE_AT, FRACTION_AT, FACTOR_AT), cells, strict=True):
             canvas.note(axes, said, (x, y), (0, 0), colour, "right", xycoords=axes.get_yaxis_transform())
-    # The number that its curve carries too, and the title, on two lines where it is long.
-    titles = [f"{text.plain(rung.title)}  {i}" for i, (rung, _) in enumerate(steps, 1)]
-    names = ["\n".join(textwrap.wrap(t, TITLE_COLUMNS, max_lines=2, placeholder=" …")) for t in titles]
-    axes.set_yticks(range(len(steps)), names, fontsize=canvas.FONT)
+    names = [f"{text.plain(rung.title)}  {i}" for i, (rung, _, _) in enumerate(steps, 1)]
+    wrapped = ["\n".join(textwrap.wrap(name, TITLE_COLUMNS, max_lines=2, placeholder=" …")) for name in names]
+    axes.set_yticks(range(end + 1), [*wrapped, "the whole"], fontsize=canvas.FONT, linespacing=1.0)
     axes.tick_params(axis="y", length=0)
     canvas.plain_numbers(axes.xaxis)
     return points
 
 
 def _draw_curves(axes: Axes, ladder: Ladder, steps: Steps) -> list[Point]:
-    axes.set(xscale="log", yscale="log", xlabel="N")
-    axes.set_title("GFLOPS over N")
+    axes.set(xscale="log", yscale="log", xlabel="N (matrices are N × N)", ylabel="GFLOPS of a core alone")
     labels: list[Label] = []
     points = []
-    for place, (rung, style) in enumerate(steps, 1):
+    for place, (rung, _, style) in enumerate(steps, 1):
         cells = sorted((c for c in ladder.cells if c.rung == rung.name), key=lambda c: c.n)
         n, y = [c.n for c in cells], [c.alone.gflops.value for c in cells]
         axes.plot(n, y, f"{style.marker}-", color=style.colour, ms=4, lw=1.6)
-        labels.append((n[-1], y[-1], str(place), style.colour, {}))
-        for c in cells:
+        labels.append((n[-1], y[-1], f"{place}  {text.plain(rung.title)}", style.colour, {}))
+        for c, rate in zip(cells, y, strict=True):
             facts = {"rung": text.plain(rung.title), "N": str(c.n), **_facts(c)}
-            points.append(Point(axes, c.n, c.alone.gflops.value, "Rungs over N", facts))
-    axes.axhline(ladder.roof.peak_gflops, color=BLACK, lw=1.4, ls=canvas.DASHED)
-    axes.xaxis.set_major_locator(FixedLocator(ladder.sizes))
-    axes.xaxis.set_minor_locator(NullLocator())
+            points.append(Point(axes, c.n, rate, "Rungs over N", facts))
+    peak = ladder.roof.peak_gflops
+    axes.axhline(peak, color=BLACK, lw=1.4, ls=canvas.DASHED)
+    labels.append((ladder.n, peak, f"peak  {numbers.flops(peak)}", BLACK, {}))
+    canvas.size_ticks(axes, ladder.sizes)
     canvas.plain_numbers(axes.xaxis, axes.yaxis)
     canvas.label_ends(axes, labels)
     return points

@@ -1,7 +1,7 @@
 """perf.png: GFLOPS over N for each method, under the measured peak; of one run, or of several."""
 
 import itertools
-import math
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,15 +14,59 @@ from labkit.records.find import Run
 from labkit.records.model import Cell
 from labkit.roofline.model import NO_REUSE_INTENSITY, attainable, compulsory_intensity
 from labkit.show import canvas, numbers, styles, text
-from labkit.show.canvas import Drawing, Label, Point, Tags
+from labkit.show.canvas import Drawing, Label, Place, Point, Tags
 from labkit.show.styles import BLACK, COLOURS, GREY, Style
 
-# Between the compiled methods and the interpreted ones no curve runs: the crossover is named there.
-CROSSOVER_LABEL_HEIGHT = 0.42
 ROOM_ABOVE_PEAK, ROOM_BELOW = 2.2, 2.5  # the axis goes on by these factors, for labels
-BEYOND_LEFT, BEYOND_RIGHT = 2.2, 1.12
-TICKS_ON_AXIS = 13  # numbers of four digits that have room side by side
+BEYOND_LEFT, BEYOND_RIGHT = 1.3, 1.12
+ARROW_AT = 1.35  # left of the largest size, so many times smaller
 LEGEND_COLUMNS = 18
+# Of a panel for each run, in inches; more runs than this share no axes.
+MOST_TOGETHER, COLUMNS, PANEL_COLUMNS = 4, 4, 26
+TOP_INCHES, LEGEND_INCHES, PANEL_INCHES, BOTTOM_INCHES = 1.0, 0.42, 1.45, 0.35
+
+
+@canvas.look
+def draw_each(runs: Sequence[Run]) -> Drawing:
+    """A small panel for each of many runs, all with the same axes, so that curves can be compared."""
+    title = f"Matmul performance of {len(runs)} runs, fp32, single-threaded"
+    rows = -(-len(runs) // COLUMNS)
+    height = TOP_INCHES + rows * PANEL_INCHES + BOTTOM_INCHES
+    margins: dict[str, Any] = {"left": 0.075, "right": 0.985, "wspace": 0.08, "hspace": 0.35}
+    margins |= {"top": 1 - TOP_INCHES / height, "bottom": BOTTOM_INCHES / height}
+    figure, panels = canvas.new_figure(title, height, rows, COLUMNS, sharey=True, **margins)
+    _set_axes(panels[0], runs)
+    there = {method for run in runs for method in run.results.protocol.methods}
+    methods = {method: style for method, style in styles.METHODS.items() if method in there}
+    points: list[Point] = []
+    for axes, run in zip(panels, runs, strict=False):
+        axes.set(xscale="log", xlim=panels[0].get_xlim(), xlabel="", ylabel="")
+        axes.set_title(textwrap.shorten(run.name, PANEL_COLUMNS, placeholder=" …"), fontsize=canvas.SMALL_FONT, pad=3)
+        sizes = sorted(run.results.protocol.sizes)
+        axes.xaxis.set_major_locator(FixedLocator([sizes[0], sizes[-1]]))
+        axes.xaxis.set_minor_locator(NullLocator())
+        canvas.plain_numbers(axes.xaxis)
+        axes.tick_params(labelsize=canvas.SMALL_FONT)
+        axes.axhline(run.results.roof.peak_gflops, color=BLACK, lw=1.2)
+        for method, style in methods.items():
+            cells = [cell for cell in run.analysis.cells if cell.method == method]
+            tags = {"method": method}
+            drawn = axes.plot([c.n for c in cells], [c.gflops.median for c in cells], color=style.colour, lw=1.4)
+            drawn += axes.plot(
+                [c.n for c in cells], [c.gflops.median for c in cells], style.marker, color=style.colour, ms=3
+            )
+            canvas.tag(drawn, tags)
+            points += [_point(axes, run, cell, tags, alone=False) for cell in cells]
+    for axes in panels[len(runs) :]:
+        axes.set_axis_off()
+    handles = [Line2D([], [], color=s.colour, marker=s.marker, ms=4, label=s.name) for s in methods.values()]
+    handles.append(Line2D([], [], color=BLACK, label="measured FMA peak"))
+    above = 1 - (TOP_INCHES - LEGEND_INCHES) / height
+    figure.legend(
+        handles=handles, loc="center left", bbox_to_anchor=(0.06, above), ncols=len(handles), columnspacing=1.2
+    )
+    figure.supylabel("GFLOPS over N", fontsize=canvas.FONT, x=0.004)
+    return Drawing(figure, title, points, {"method": methods})
 
 
 @canvas.look
@@ -54,6 +98,8 @@ def draw(runs: Sequence[Run]) -> Drawing:
                 points += [_point(axes, run, cell, own, alone) for cell in cells]
     if alone:
         canvas.label_ends(axes, labels)
+        _draw_speedup(axes, runs[0])
+        _name_limits(axes, runs[0])
     else:
         _draw_legend(figure, looks, methods)
     shown = [cell for run in runs for cell in run.analysis.cells]
@@ -73,18 +119,13 @@ def _set_axes(axes: Axes, runs: Sequence[Run]) -> None:
     roofs = [run.results.roof for run in runs]
     sizes = sorted({n for run in runs for n in run.results.protocol.sizes})
     rates = [rate for run in runs for c in run.analysis.cells for rate in (c.gflops.low, c.gflops.high)]
-    crossovers = [roof.crossover_n for roof in roofs]
     lowest = min([*rates, *(NO_REUSE_INTENSITY * roof.dram_gbs for roof in roofs)])
     axes.set(xscale="log", yscale="log", xlabel="N (matrices are N × N)", ylabel="GFLOPS")
-    left, right = axes.set_xlim(min(sizes[0], *crossovers) / BEYOND_LEFT, max(sizes[-1], *crossovers) * BEYOND_RIGHT)
+    # A crossover left of all sizes is named, and takes no room; one among them or beyond is drawn.
+    shown = [*sizes, *(roof.crossover_n for roof in roofs if roof.crossover_n > sizes[0])]
+    axes.set_xlim(sizes[0] / BEYOND_LEFT, max(shown) * BEYOND_RIGHT)
     axes.set_ylim(lowest / ROOM_BELOW, max([*rates, *(roof.peak_gflops for roof in roofs)]) * ROOM_ABOVE_PEAK)
-    # The sizes, from the largest down, that have room for their number.
-    ticks: list[int] = []
-    for n in reversed(sizes):
-        if not ticks or math.log(ticks[-1] / n) >= math.log(right / left) / TICKS_ON_AXIS:
-            ticks.append(n)
-    axes.xaxis.set_major_locator(FixedLocator(ticks))
-    axes.xaxis.set_minor_locator(NullLocator())
+    canvas.size_ticks(axes, sizes)
     canvas.plain_numbers(axes.xaxis, axes.yaxis)
 
 
@@ -113,30 +154,61 @@ def _draw_roof(axes: Axes, run: Run, colour: str, tags: Tags, alone: bool) -> li
     no_reuse = NO_REUSE_INTENSITY * gbs
     start = attainable(compulsory_intensity(left), peak, gbs)
     width, grey = (2.0, GREY) if alone else (1.3, colour)
-    drawn = axes.plot([left, star, right], [start, peak, peak], color=colour, lw=width, zorder=2)
-    drawn += axes.plot(star, peak, "D", color=colour, ms=6, zorder=6)
-    drawn += axes.plot([star] * 2, [axes.get_ylim()[0], peak], color=grey, lw=1.0, ls=":", zorder=1)
+    drawn = axes.plot([left, max(left, star), right], [start, peak, peak], color=colour, lw=width, zorder=2)
+    if star > left:
+        drawn += axes.plot(star, peak, "D", color=colour, ms=6, zorder=6)
+        drawn += axes.plot([star] * 2, [axes.get_ylim()[0], peak], color=grey, lw=1.0, ls=":", zorder=1)
     drawn += axes.plot([left, right], [no_reuse] * 2, color=grey, lw=0.7 * width, ls=canvas.DASHED, zorder=2)
     canvas.tag(drawn, tags)
     end = right / BEYOND_RIGHT
     limits = [
         (end, peak, "measured fp32 peak of one core", numbers.flops(peak)),
         (end, no_reuse, "memory limit with no reuse (0.25 flop/byte)", numbers.flops(no_reuse)),
-        (star, peak, "the memory limit meets the peak", f"N* = {star:.0f}"),
+        (max(left, star), peak, "the memory limit meets the peak", f"N* = {star:.0f}"),
         (left, start, "memory limit, each matrix moved once", f"{numbers.significant(gbs)} GB/s × N/6 flop/byte"),
     ]
-    if alone:
-        meets = f"N* = {star:.0f}: the memory limit,\n{numbers.significant(gbs)} GB/s × N/6, meets the peak"
-        ha, aside = ("right", -6) if star > (left * right) ** 0.5 else ("left", 6)
-        in_the_middle: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "linespacing": 1.3}
-        canvas.note(axes, meets, (star, CROSSOVER_LABEL_HEIGHT), (aside, 0), BLACK, ha, **in_the_middle)
-        # Above its line, unless the nearest curve is there.
-        nearest = min((math.log(cell.gflops.median / no_reuse) for cell in run.analysis.cells), key=abs, default=-1.0)
-        for (x, y, what, value), ink, above in zip(limits, (BLACK, GREY), (True, nearest < 0), strict=False):
-            offset, va = ((0, 5), "bottom") if above else ((0, -5), "top")
-            canvas.note(axes, f"{what}: {value}", (x, y), offset, ink, "right", va, bbox=canvas.MASK, zorder=2.5)
     table = "Limits" if alone else f"Limits: {run.name}"
     return [Point(axes, x, y, table, {"limit": what, "value": value}, tags) for x, y, what, value in limits]
+
+
+def _draw_speedup(axes: Axes, run: Run) -> None:
+    """What the picture is about: the factor between the two curves at the largest size, on a core alone."""
+    s = run.analysis.speedup
+    ends = [run.analysis.cell(method, s.n) for method in ("naive", "matmul")] if s and not s.withheld else []
+    if not s or not all(ends):
+        return
+    x, (low, high) = s.n / ARROW_AT, (cell.gflops.median for cell in ends if cell)
+    axes.plot([x, x], [low, high], color=BLACK, lw=1.2, zorder=2)
+    for y, head in ((low, "v"), (high, "^")):
+        axes.plot(x, y, head, color=BLACK, ms=6, zorder=2)
+    heights = [low * (high / low) ** portion for portion in (0.5, 0.35, 0.65, 0.25)]
+    told = f"{numbers.times(s.factor)} on a core alone"
+    places: list[Place] = [((x, y), (-6, 0), "right", "center") for y in heights]
+    canvas.place(axes, told, places, BLACK, fontweight="bold")
+
+
+def _name_limits(axes: Axes, run: Run) -> None:
+    """Each limit beside its line, where no curve is."""
+    roof, (left, right) = run.results.roof, axes.get_xlim()
+    peak, gbs, star = roof.peak_gflops, numbers.significant(roof.dram_gbs), roof.crossover_n
+    no_reuse, middle = NO_REUSE_INTENSITY * roof.dram_gbs, (left * right) ** 0.5
+    for y, says, ink in (
+        (peak, f"measured fp32 FMA peak of one core: {numbers.flops(peak)}", BLACK),
+        (no_reuse, f"no reuse: {gbs} GB/s × 0.25 flop/byte = {numbers.flops(no_reuse)}", GREY),
+    ):
+        end = right / BEYOND_RIGHT
+        ends = ((end, 0, "right"), (end / ARROW_AT, -9, "right"), (left, 4, "left"), (middle, 0, "center"))
+        places: list[Place] = [
+            ((x, y), (dx, dy), ha, va) for dy, va in ((5, "bottom"), (-5, "top")) for x, dx, ha in ends
+        ]
+        canvas.place(axes, says, places, ink, bbox=canvas.MASK, zorder=2.5)
+    where = "" if star > left else ", left of this axis"
+    says = f"N* = {star:.0f}{where}: the memory limit,\n{gbs} GB/s × N/6 flop/byte, meets the peak"
+    at, low = max(left, star), axes.get_ylim()[0]
+    heights = [low * (peak / low) ** portion for portion in (0.55, 0.45, 0.65, 0.35, 0.25, 0.75, 0.15)]
+    sides = ((6, "left"), (-6, "right")) if star < middle else ((-6, "right"), (6, "left"))
+    beside: list[Place] = [((at, y), (dx, 0), ha, "center") for dx, ha in sides for y in heights]
+    canvas.place(axes, says, beside, BLACK, linespacing=1.3)
 
 
 def _draw_legend(figure: Figure, runs: dict[str, Style], methods: dict[str, Style]) -> None:

@@ -22,7 +22,7 @@ QUANTITIES = ("GFLOPS", "fraction of peak")
 @canvas.look
 def draw(record: Repeat) -> Drawing:
     """A line for each cell, as its distance from its own median under that Python; hollow beside a busy process."""
-    title = f"Runs of the same command on {record.short_name}"
+    title = f"How far runs of the same command differ on {record.short_name}"
     figure, panels = canvas.new_figure(
         title, HEIGHT_INCHES, 1, 2, sharey=True, left=0.085, right=0.8, top=0.82, bottom=0.17, wspace=0.08
     )
@@ -38,6 +38,9 @@ def draw(record: Repeat) -> Drawing:
     figure.legend(handles=lines, loc="center right", handlelength=1.6)
     half = 100 * FRACTION_LIMIT / 2
     panels[1].axhspan(-half, half, color=GREY, alpha=0.15, lw=0, zorder=0)
+    canvas.note(panels[1], f"wanted: within {numbers.percent(FRACTION_LIMIT)}", (0.5, half), (4, 4), GREY, va="bottom")
+    for axes in panels:
+        axes.axhline(0, color=GREY, lw=1.0, zorder=1)
     side = max([LEAST_SIDE, *(1.15 * abs(p.y) for p in points)])
     panels[0].set(ylim=(-side, side), ylabel="difference from the cell's median, %")
     panels[0].yaxis.set_major_formatter(lambda y, _: f"{y:+g}" if y else "0")

@@ -1,7 +1,7 @@
 "use strict";
 // Figures answer to the pointer and the arrow keys, series can be hidden, the theme can be chosen.
 (() => {
-  const NEAR = 40; // units of the drawing
+  const TOGETHER = 7; // units of the drawing: values so near to each other are told together
   const tip = document.querySelector(".tip");
 
   let marked = null; // the ring about the value that is told
@@ -45,9 +45,12 @@
       ring.setAttribute("cy", point.y);
       ring.classList.add("shown");
       const list = document.createElement("dl");
-      for (const [name, told] of point.facts) {
-        list.appendChild(document.createElement("dt")).textContent = name;
-        list.appendChild(document.createElement("dd")).textContent = told;
+      const near = (other) => !isOff(other.tags) && Math.hypot(other.x - point.x, other.y - point.y) < TOGETHER;
+      for (const { facts } of [point, ...points.filter((other) => other !== point && near(other)).slice(0, 2)]) {
+        for (const [name, told] of facts) {
+          list.appendChild(document.createElement("dt")).textContent = name;
+          list.appendChild(document.createElement("dd")).textContent = told;
+        }
       }
       tip.replaceChildren(list);
       tip.classList.add("shown");
@@ -61,7 +64,7 @@
       const x = (event.clientX - box.left) * scale;
       const y = (event.clientY - box.top) * scale;
       let found = -1;
-      let least = NEAR;
+      let least = Infinity; // wherever the pointer is, the nearest value answers
       points.forEach((point, i) => {
         const distance = Math.hypot(point.x - x, point.y - y);
         if (distance < least && !isOff(point.tags)) [found, least] = [i, distance];
@@ -76,7 +79,9 @@
     };
     plot.addEventListener("pointermove", point);
     plot.addEventListener("pointerdown", point);
-    plot.addEventListener("pointerleave", hide);
+    // A finger leaves as soon as it is lifted: what a tap showed stays until another.
+    plot.addEventListener("pointerleave", (event) => { if (event.pointerType !== "touch") hide(); });
+    document.addEventListener("pointerdown", (event) => { if (!plot.contains(event.target)) hide(); });
     plot.addEventListener("blur", hide);
     plot.addEventListener("keydown", (event) => {
       const shown = points.map((_, i) => i).filter((i) => !isOff(points[i].tags));
