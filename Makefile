@@ -3,7 +3,7 @@ PYTHON   ?= python3
 VENV     := .venv/bin/python
 RESULT   := experiments/03-matmul-perf
 PYTEST   := $(VENV) -m pytest -n 2 --dist loadfile --max-worker-restart 0
-COMMANDS := roofline ladder repeat doctor verify compare report export gemm redraw
+COMMANDS := roofline ladder repeat doctor verify compare report export gemm redraw traffic
 
 # One thread, set before anything starts, as the assignment asks. The doctor must see the user's own settings.
 ifeq ($(filter doctor,$(MAKECMDGOALS)),)
@@ -20,6 +20,7 @@ help:
 	@echo 'make roofline  measure what one core of this machine can do'
 	@echo 'make ladder    where the gap comes from: the loop rebuilt one change at a time, up to the BLAS and past it'
 	@echo 'make gemm      the product that the ladder ends with, beside np.matmul'
+	@echo 'make traffic   the bytes that cross each cache, simulated and under Valgrind, in about five minutes'
 	@echo 'make repeat    repeat the quick run: what moves, what stays'
 	@echo 'make doctor    is the NumPy here healthy? its BLAS, its threads, its speed, in under 20 s'
 	@echo 'make verify    is $(RESULT) a valid result of the assignment?'
@@ -38,7 +39,7 @@ bench: .venv/bench
 	@$(VENV) $(RESULT)/bench.py $(ARGS)
 
 roofline doctor verify compare export gemm redraw: .venv/bench
-ladder: .venv/ladder
+ladder traffic: .venv/ladder
 repeat: .venv/repeat
 report: .venv/report
 verify report: DEFAULT := $(RESULT)

@@ -19,9 +19,10 @@ from labkit.machine.threads import require_one_thread
 COLUMNS = 79
 PROGRAM = "labkit"
 # Commands that measure: one thread, and memory enough to load LLVM, are seen to before NumPy is loaded.
-MEASURING = ("roofline", "ladder", "gemm", "repeat")
+MEASURING = ("roofline", "ladder", "gemm", "repeat", "traffic")
 
 SIZES = "64,128,256,512,1024"
+TRAFFIC_SIZES = "64,128,256,512,1000,1024"  # and one beside a power of two
 
 Run = Callable[[argparse.Namespace], int]
 Option = tuple[str, dict[str, Any]]  # a name, and argparse's keywords
@@ -87,7 +88,7 @@ COMMANDS = {
         "Time the generated product beside np.matmul and the FMA peak.",
         "--sizes 256,1024",
         (
-            ("--rounds", {"type": int, "default": 15, "help": "samples of each, per size; at least 9"}),
+            ("--rounds", {"type": int, "default": 100, "help": "samples of each, per size; at least 9"}),
             ("--sizes", {"default": "", "help": "orders N, separated by commas; all if empty"}),
         ),
     ),
@@ -100,6 +101,15 @@ COMMANDS = {
             ("--pythons", {"default": "", "help": "versions separated by commas, or all: each run under each of them"}),
             REDRAW,
             output("experiments/03-matmul-perf"),
+        ),
+    ),
+    "traffic": Command(
+        "labkit.traffic.measure:run",
+        "Count bytes that cross each cache, simulated and under Valgrind.",
+        "--sizes 64,256",
+        (
+            ("--sizes", {"default": TRAFFIC_SIZES, "help": f"orders N, by commas (default: {TRAFFIC_SIZES})"}),
+            output("experiments/01-roofline"),
         ),
     ),
     "doctor": Command(
@@ -153,7 +163,12 @@ COMMANDS = {
         "labkit.records.schema:run",
         "Print the JSON Schema of a record.",
         "results",
-        (("record", {"choices": ("results", "kernels", "ladder", "repeat", "manifest"), "help": "the record"}),),
+        (
+            (
+                "record",
+                {"choices": ("results", "kernels", "ladder", "repeat", "manifest", "traffic"), "help": "the record"},
+            ),
+        ),
     ),
     "completion": Command(
         "labkit.cli:complete",
@@ -165,7 +180,7 @@ COMMANDS = {
 
 # The commands by what one wants, as --help lists them.
 GROUPS = {
-    "measure": ("roofline", "ladder", "gemm", "repeat"),
+    "measure": ("roofline", "ladder", "gemm", "repeat", "traffic"),
     "check and compare": ("doctor", "verify", "compare"),
     "show and pass on": ("report", "export", "redraw", "schema", "completion"),
 }

@@ -14,6 +14,7 @@ from labkit.errors import UserError, os_error
 
 COMMANDS = (
     "roofline",
+    "traffic",
     "ladder",
     "gemm",
     "repeat",

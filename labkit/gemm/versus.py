@@ -12,7 +12,7 @@ from labkit.matmul.declare import parse_sizes
 from labkit.measure.clock import Clock, SystemClock
 from labkit.measure.core_probe import CoreProbe, Probe, readings_of
 from labkit.measure.sampling import Arena, Workload, calibrate, interleave
-from labkit.records.derive import alone, paired_alone
+from labkit.records.derive import alone, quotient
 
 SEED = 42
 # Two sizes that are no power of two stand for products as they come.
@@ -21,15 +21,12 @@ FEWEST_ROUNDS = 9
 
 
 def run_command(arguments: argparse.Namespace) -> int:
-    """`labkit gemm`: for each N the product over np.matmul in pairs, and both over the FMA rate beside them.
-
-    Of a core alone; where too few pairs were uncontended, of all.
-    """
+    """`labkit gemm`: for each N the product over np.matmul, and both over the FMA rate beside them, on a core alone."""
     if arguments.rounds < FEWEST_ROUNDS:
         raise UserError(f"--rounds is {arguments.rounds}: at least {FEWEST_ROUNDS} are needed for an interval")
     sizes, clock = parse_sizes(arguments.sizes) if arguments.sizes else SIZES, SystemClock()
     probe = CoreProbe(clock)
-    print(f"{'N':>6}  {'x np.matmul':>11}  {'95 % interval':>14}  {'pairs':>9}  fraction of peak  np.matmul's")
+    print(f"{'N':>6}  {'x np.matmul':>11}  {'95 % interval':>14}  {'uncontended':>11}  fraction of peak  np.matmul's")
     try:
         for n in sizes:
             print(_line(n, arguments.rounds, clock, probe), flush=True)
@@ -54,10 +51,9 @@ def _line(n: int, rounds: int, clock: Clock, probe: Probe) -> str:
     interleave(workloads, rounds, rng, clock, probe)
     readings = readings_of(probe.readings)
     core = core_state(readings.fma_gflops, readings.l1_gbs, readings.l2_gbs)
-    ours, theirs = (w.series() for w in workloads)
-    ratio = paired_alone(ours, theirs, core)
-    assert ratio  # they share every round
+    (our_part, ours), (their_part, theirs) = (alone(w.series(), core) for w in workloads)
+    ratio = quotient(ours, theirs)
     interval = f"{ratio.low:.3f} to {ratio.high:.3f}"
-    parts = (alone(s, core)[0].value for s in (ours, theirs))
-    pairs = f"{ratio.pairs} of {rounds}"
-    return f"{n:>6}  {ratio.value:11.3f}  {interval:>14}  {pairs:>9}  {next(parts):16.3f}  {next(parts):11.3f}"
+    fine = f"{ratio.pairs} of {rounds}"
+    parts = f"{our_part.value:16.3f}  {their_part.value:11.3f}"
+    return f"{n:>6}  {ratio.value:11.3f}  {interval:>14}  {fine:>11}  {parts}"

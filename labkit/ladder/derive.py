@@ -1,11 +1,10 @@
-"""From a ladder's samples to rates, to the factor of each step, and to whether the factors close. Pure."""
+"""From a ladder's samples to rates, and to the factor of each step. Pure."""
 
-import math
 from dataclasses import asdict
 
 from labkit import quality
 from labkit.contention import CoreState
-from labkit.records.derive import alone, core_of, paired_alone, roof_of
+from labkit.records.derive import alone, core_of, quotient, roof_of
 from labkit.records.model import Factor, Ladder, LadderCell, LadderMeasurement, Rate, Series
 
 # Side rungs, and what they are held against.
@@ -16,28 +15,27 @@ SIDES += [("einsum", "naive"), ("einsum optimized", "einsum"), ("matmul", "einsu
 def derive(m: LadderMeasurement) -> Ladder:
     """The record with everything that follows from its samples; the factors are those at its largest order."""
     series, core = {(s.name, s.n): s for s in m.samples if s.seconds}, core_of(m)
+    cells = {key: _cell(s, core, m.cpus) for key, s in series.items()}
     steps = [rung.name for rung in m.rungs if rung.kind == "step"]
 
     def factors(*wanted: tuple[str, str]) -> list[Factor]:
-        """One rung over another, by the rounds in which both were timed; those without any are left out."""
+        """One rung over another on a core alone; those that were not both timed are left out."""
         found = []
         for rung, over in wanted:
-            a, b = series.get((rung, m.n)), series.get((over, m.n))
-            if a and b and (r := paired_alone(a, b, core)):
-                ratio = asdict(r)
+            a, b = cells.get((rung, m.n)), cells.get((over, m.n))
+            if a and b:
+                ratio = asdict(quotient(a.alone, b.alone))
                 found.append(Factor(rung=rung, over=over, n=m.n, ratio=ratio.pop("value"), **ratio))
         return found
 
-    each = factors(*zip(steps[1:], steps, strict=False))
     # Blocks before SIMD, and the same two changes in the order of the ladder.
     scalar = steps[next(i for i, name in enumerate(steps) if name.startswith("SIMD")) - 1]
     simd = steps[steps.index("register tile") - 1]
     return Ladder(
         **{name: getattr(m, name) for name in LadderMeasurement.__struct_fields__},
         roof=roof_of(core, m.limits),
-        cells=[_cell(s, core, m.cpus) for s in series.values()],
-        factors=each,
-        product=math.prod(f.ratio for f in each),
+        cells=list(cells.values()),
+        factors=factors(*zip(steps[1:], steps, strict=False)),
         whole=factors((steps[-1], steps[0]))[0],
         other_order=factors(("blocks", scalar), ("blocks + SIMD", "blocks"), ("blocks + SIMD", simd), (simd, scalar)),
         sides=factors(*SIDES),

@@ -29,7 +29,7 @@ def require_one_thread(say: TextIO) -> None:
     required = settings if sys.platform == "darwin" else THREAD_VARIABLES
     missing = " ".join(f"{name}=1" for name in required if os.environ.get(name) != "1")
     if missing:
-        print(f"One thread is measured: started again with {missing}", file=say, flush=True)
+        print(f"One thread is measured. Started again with\n{missing}", file=say, flush=True)
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **settings})
 
 

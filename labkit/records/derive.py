@@ -285,23 +285,9 @@ def paired(a: Series, b: Series) -> Ratio | None:
     return stats.paired_ratio([x[r] for r in common], [y[r] for r in common]) if common else None
 
 
-def paired_alone(a: Series, b: Series, core: CoreState) -> Ratio | None:
-    """The same on a core alone: of the pairs in which neither was contended; of all, where those are too few."""
-    x, y = (dict(zip(s.rounds, of_peak(s, core), strict=True)) for s in (a, b))
-    fine = [dict(zip(s.rounds, core.uncontended(s.probe), strict=True)) for s in (a, b)]
-    at, common = dict(zip(a.rounds, a.at, strict=True)), sorted(x.keys() & y.keys())
-    if not common:
-        return None
-    e = contention.estimate(
-        [x[r] / y[r] for r in common], [bool(fine[0][r] and fine[1][r]) for r in common], [at[r] for r in common]
-    )
-    return paired(a, b) if e.bound else Ratio(e.value, e.low, e.high, e.uncontended, "ci95")
-
-
-def _quotient(a: Cell, b: Cell) -> Ratio:
-    """How many times as fast a is as b on a core alone."""
-    x, y = a.alone.gflops, b.alone.gflops
-    pairs = min(a.alone.uncontended, b.alone.uncontended)
+def quotient(a: Alone, b: Alone) -> Ratio:
+    """How many times as fast a is as b on a core alone, from all their samples: fractions of peak do not drift."""
+    x, y, pairs = a.gflops, b.gflops, min(a.uncontended, b.uncontended)
     return stats.multiply(
         Ratio(x.value, x.low, x.high, pairs, "ci95"), Ratio(1 / y.value, 1 / y.high, 1 / y.low, pairs, "ci95")
     )
@@ -339,7 +325,7 @@ def _comparisons(cells: Sequence[Cell], floor: float) -> list[Comparison]:
         if method not in PYTHON_METHODS or method == "naive" or not naive:
             continue
         if all(c.alone.source == "slices" or not c.extrapolated for c in (cell, naive)):
-            found.append(_comparison(method, "naive", n, _quotient(cell, naive), floor))
+            found.append(_comparison(method, "naive", n, quotient(cell.alone, naive.alone), floor))
     return sorted(found, key=lambda c: (PYTHON_METHODS.index(c.method), c.n))
 
 
@@ -366,7 +352,7 @@ def _speedup(cells: Sequence[Cell], naive: Cell, matmul: Cell) -> Speedup:
         matmul_seconds=matmul.call_seconds,
         withheld=_why_withheld(timed),
     )
-    ratio = _quotient(matmul, naive)
+    ratio = quotient(matmul.alone, naive.alone)
     return msgspec.structs.replace(
         seen,
         factor=ratio.value,

@@ -21,6 +21,7 @@ from labkit.records.model import Record
 T = TypeVar("T", bound=Record)
 
 RESULTS, MANIFEST, KERNELS, REPEAT, PAGE = "results.json", "manifest.json", "kernels.json", "repeat.json", "README.md"
+TRAFFIC = "traffic.json"
 STATE = ".state"
 # Written and removed at the start: a full or read-only disk is found before anything is measured.
 SPARE_BYTES = 4 << 20

@@ -546,7 +546,7 @@ class LadderCell(Record):
 
 
 class Factor(Record):
-    """How many times as fast `rung` is as `over`, in pairs of the same rounds: of those alone, if there are enough."""
+    """How many times as fast `rung` is as `over` alone; `pairs`: uncontended samples of the one with fewer."""
 
     rung: str
     over: str
@@ -589,12 +589,11 @@ class LadderMeasurement(Record):
 
 
 class Ladder(LadderMeasurement):
-    """`product` is that of the factors of all steps, `whole` the last step over the first, in pairs of its own."""
+    """With what `labkit.ladder.derive` made of the samples. `whole` is the last step over the first."""
 
     roof: Roof
     cells: list[LadderCell]
     factors: list[Factor]
-    product: float
     whole: Factor
     other_order: list[Factor]
     sides: list[Factor]
@@ -602,3 +601,61 @@ class Ladder(LadderMeasurement):
     def cell(self, rung: str, n: int) -> LadderCell | None:
         """The cell of a rung at a size, if there is one."""
         return next((c for c in self.cells if (c.rung, c.n) == (rung, n)), None)
+
+
+# --- experiments/01-roofline/traffic.json --------------------------------------------------------------
+
+
+class CacheShape(Record):
+    """A cache as it is simulated. Its sets are a power of two: if need be fewer than it has, with more ways."""
+
+    level: Annotated[int, msgspec.Meta(ge=1, lt=10)]
+    bytes: Annotated[int, msgspec.Meta(ge=1, lt=2**53)]
+    ways: Annotated[int, msgspec.Meta(ge=1, lt=2**53)]
+    line_bytes: Annotated[int, msgspec.Meta(ge=1, lt=2**16)]
+
+
+class KernelTraffic(Record):
+    """The bytes that one call moves. "cold": nothing of the operands is in a cache; "warm": after a call before it.
+
+    `bytes`: by level, fetched into it from beyond. `write_back_bytes`: by level, written back from it; empty where the
+    instrument does not tell. `portion` of the rows of i were simulated and stand for all. `counts` of the processor.
+    """
+
+    kernel: str
+    n: Annotated[int, msgspec.Meta(ge=1, lt=2**53)]
+    instrument: Literal["counters", "valgrind", "simulation"]
+    state: Literal["warm", "cold"]
+    flops: Amount
+    bytes: dict[str, Amount]
+    write_back_bytes: dict[str, Amount] = {}
+    portion: float = 1.0
+    blas_kernel: str | None = None  # that np.matmul ran, where it is not the machine's own
+    counts: dict[str, Amount] = {}
+
+    @property
+    def intensity(self) -> dict[str, float | None]:
+        """flop/byte at each level, of what is fetched into it; None where nothing is."""
+        return {level: self.flops / size if size else None for level, size in self.bytes.items()}
+
+
+class Traffic(Record):
+    """The bytes that cross each level, by each instrument: what it knows, or why it is missing.
+
+    `tile` (MR, NR) and `blocks` (KC, NC) are those of the simulated packed product.
+    """
+
+    schema: Literal["traffic/1"]
+    short_name: str
+    machine: MachineIdentity
+    caches: list[CacheShape]
+    notes: list[str]  # what was assumed of the caches
+    instruments: dict[str, str]
+    tile: list[int]
+    blocks: list[int]
+    seconds: Seconds
+    kernels: list[KernelTraffic]
+
+    def kernel(self, name: str, n: int, state: Literal["warm", "cold"] = "warm") -> KernelTraffic | None:
+        """What moved in a call of this kernel at this N, by the first instrument that tells."""
+        return next((k for k in self.kernels if (k.kernel, k.n, k.state) == (name, n, state)), None)

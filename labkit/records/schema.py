@@ -6,7 +6,7 @@ import sys
 
 import msgspec
 
-from labkit.records.model import Ladder, Manifest, Record, Repeat, Results, Roofline
+from labkit.records.model import Ladder, Manifest, Record, Repeat, Results, Roofline, Traffic
 
 KINDS: dict[str, type[Record]] = {
     "results": Results,
@@ -14,6 +14,7 @@ KINDS: dict[str, type[Record]] = {
     "ladder": Ladder,
     "repeat": Repeat,
     "manifest": Manifest,
+    "traffic": Traffic,
 }
 
 

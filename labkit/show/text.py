@@ -156,10 +156,9 @@ def notes(results: Results, analysis: Analysis) -> list[tuple[str, str]]:
     ]
     if results.status == "partial":
         quick = results.protocol.quick
-        says = "`make bench` measures everything." if quick else "The same command resumes."
-        if any(cell.extrapolated for cell in analysis.cells):
-            says = f"cells not measured yet are extrapolated and marked. {says}"
-        found.append(("This is a quick run" if quick else "This is an unfinished run", says))
+        says = "what was not measured is extrapolated and marked."
+        resumes = "" if quick else " The same command resumes."
+        found.append(("This is a quick run" if quick else "This is an unfinished run", says + resumes))
     if analysis.core.contended > TELLING_CONTENTION:
         says = "the answers rest on the other samples."
         found.append((f"The core was shared {percent(analysis.core.contended, 2)} of the time", says))
@@ -217,13 +216,12 @@ def roofline_summary(roofline: Roofline) -> list[str]:
 
 
 def ladder_summary(ladder: Ladder) -> list[str]:
-    """Each step's factor, their product and the whole."""
+    """Each step's factor, and the whole."""
     titles = {rung.name: rung.title for rung in ladder.rungs}
     width = max(len(titles[f.rung]) for f in ladder.factors)
     return [
         *(f"{titles[f.rung]:<{width}}  {times_interval(f.ratio, f.low, f.high)}" for f in ladder.factors),
-        f"The factors' product is {times(ladder.product)}. Measured directly, np.matmul is {times(ladder.whole.ratio)} "
-        f"as fast as naive at N = {ladder.n}.",
+        f"Together np.matmul is {times(ladder.whole.ratio)} as fast as naive at N = {ladder.n}.",
     ]
 
 

@@ -47,8 +47,8 @@ def test_one_variable_that_is_not_one_starts_the_same_command_once_more_with_all
     assert given == {**before, **ONE, threads.ACCELERATE_VARIABLE: "1"}
     assert os.environ == before
     out, said = capfd.readouterr()
-    assert (out, said.count("\n")) == ("", 1)
-    assert f"started again with {name}=1\n" in said
+    assert (out, said.count("\n")) == ("", 2)
+    assert f"\n{name}=1\n" in said
     monkeypatch.setattr(os, "environ", given)
     threads.require_one_thread(sys.stderr)
     assert len(started) == 1

@@ -238,29 +238,6 @@ def test_samples_of_different_rounds_make_no_pair_in_an_a_a_test():
     assert (found.pairs, found.low, found.ratio, found.high) == pytest.approx((6, 0.5, 0.5, 0.5))
 
 
-def test_a_ratio_on_a_core_alone_is_that_of_pairs_neither_of_which_was_contended_or_of_all_where_those_are_few():
-    a, b = (series(name, 64, 1.0, flops=10**9) for name in "ab")
-    b = msgspec.structs.replace(b, probe=[r + 20 for r in b.probe])
-
-    def ratio(*contended, slow):
-        """With these readings contended, and these samples of b taking thrice as long."""
-        seconds = [t * (3 if r in slow else 1) for r, t in enumerate(b.seconds)]
-        slowed = msgspec.structs.replace(b, seconds=seconds, cpu_seconds=seconds)
-        made = made_up.measurement()
-        made.readings = made_up.readings(contended=contended)
-        return derive.paired_alone(a, slowed, derive.core_of(made))
-
-    for at in (0, 20):  # it was a's samples that were not alone, or b's
-        found = ratio(*(at + r for r in range(1, 6)), slow=range(6))
-        assert (found.pairs, found.interval) == (6, "ci95")
-        assert found.value == pytest.approx(1.0)
-        assert 0.9 < found.low < 1 < found.high < 1.1
-    found = ratio(*range(20, 33), slow=range(8))
-    assert (found.pairs, found.value) == (12, pytest.approx(3.0))
-    later = msgspec.structs.replace(b, rounds=[r + 100 for r in b.rounds])
-    assert derive.paired_alone(a, later, derive.core_of(made_up.measurement())) is None
-
-
 @pytest.mark.parametrize(
     ("factor", "verdict"), [(1.0, "slower"), (1.15, "no difference resolved"), (0.85, "no difference resolved")]
 )

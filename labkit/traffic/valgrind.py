@@ -1,0 +1,98 @@
+"""Compiled code executed under Valgrind: the lines that cross the first level and a last one, as Callgrind counts them.
+
+Callgrind knows a first level and a last one: each level beyond the first is the last one of a process of its own. It
+counts what is fetched, not what is written back, and prefetches nothing.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from labkit.errors import UserError
+from labkit.machine.system import printed, text
+from labkit.records.model import CacheShape, KernelTraffic
+from labkit.traffic import called
+
+SWEEPS = 4  # times the last level: the buffer that is read before a cold call
+POLL_SECONDS = 1.0
+
+
+def start(program: Sequence[str], first: CacheShape, last: CacheShape, folder: Path) -> subprocess.Popen[bytes]:
+    """Python under Callgrind, which counts from one `os.getppid` to the next, after `called.begin_counting`.
+
+    Its output and the counts go into `folder`, which is empty. A UserError where there is no Valgrind.
+    """
+    if not shutil.which("valgrind"):
+        raise UserError("Valgrind is not installed: every Linux distribution has a package of that name")
+    one, two = (f"{cache.bytes},{cache.ways},{cache.line_bytes}" for cache in (first, last))
+    cache = ("--cache-sim=yes", f"--I1={one}", f"--D1={one}", f"--LL={two}")
+    when = ("--instr-atstart=no", f"--dump-before={called.MARK}", f"--callgrind-out-file={folder}/counts")
+    command = ["valgrind", "--tool=callgrind", *cache, *when, sys.executable, "-P", *program]
+    with (folder / "said").open("wb") as said, (folder / "errors").open("wb") as errors:
+        # In a session of its own: the terminal's Ctrl-C is this process's to take.
+        return subprocess.Popen(command, stdout=said, stderr=errors, start_new_session=True)
+
+
+def counts(folder: Path) -> list[tuple[int, int]]:
+    """Lines fetched into the first and into the last level up to each mark so far, from the one before it."""
+    found: list[tuple[int, int]] = []
+    while part := text(folder / f"counts.{len(found) + 1}"):
+        names, totals = (re.search(rf"^{word}: (.*)$", part, re.MULTILINE) for word in ("events", "totals"))
+        if not names or not totals:  # it is being written
+            break
+        events = dict(zip(names[1].split(), map(int, totals[1].split()), strict=False))  # zeros at its end are left out
+        first, last = (sum(events.get(f"{level}m{kind}", 0) for kind in "rw") for level in ("D1", "DL"))
+        found.append((first, last))
+    return found
+
+
+def measure(
+    sizes: Sequence[int], levels: Sequence[CacheShape], seconds: float, progress: Callable[[float, str], None]
+) -> tuple[list[KernelTraffic], str]:
+    """(compiled products as far as `seconds` allow, what to say of them); `progress` hears the portion and the step."""
+    program = ["-m", "labkit.traffic.called", str(SWEEPS * levels[-1].bytes), *map(str, sizes)]
+    cells, marks = list(called.order(sizes)), len(called.STATES) + 1
+    runs: dict[str, subprocess.Popen[bytes]] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder, until = Path(name), time.monotonic() + seconds
+        try:
+            for last in levels[1:]:
+                (folder / f"L{last.level}").mkdir()
+                runs[f"L{last.level}"] = start(program, levels[0], last, folder / f"L{last.level}")
+            while (late := any(run.poll() is None for run in runs.values())) and time.monotonic() < until:
+                done = min(len(list((folder / level).glob("counts.*"))) for level in runs)
+                kernel, n = cells[min(done // marks, len(cells) - 1)]
+                progress(done / (marks * len(cells)), f"{kernel} at N = {n} under Valgrind")
+                time.sleep(POLL_SECONDS)
+        except UserError as error:
+            return [], str(error)
+        finally:
+            for run in runs.values():
+                run.kill()  # if it has not ended
+                run.wait()
+        status = next((run.returncode for run in runs.values() if run.returncode), 0)
+        parts = {level: counts(folder / level) for level in runs}
+        facts = json.loads(text(folder / next(iter(runs)) / "said") or "{}")
+    found, whole = [], min(map(len, parts.values()))
+    for at in (at for at in range(whole) if at % marks):  # what comes before a cold call is the sweep
+        (kernel, n), state = cells[at // marks], called.STATES[at % marks - 1]
+        lines = [next(iter(parts.values()))[at][0], *(part[at][1] for part in parts.values())]
+        moved = {f"L{c.level}": count * c.line_bytes for c, count in zip(levels, lines, strict=True)}
+        blas = facts["kernel"] if kernel == "matmul" else None
+        cell = partial(KernelTraffic, kernel=kernel, n=n, instrument="valgrind", flops=2 * n**3)
+        found.append(cell(state=state, bytes=moved, blas_kernel=blas))
+    why = "the time was up" if late else f"its program ended with status {status}"
+    if not found:
+        return [], f"nothing was counted under Valgrind: {why}"
+    said = (
+        f"lines that compiled code fetches, by Callgrind ({printed('valgrind', '--version')}), which knows no AVX-512: "
+    )
+    said += f"np.matmul ran the kernel {facts['kernel']}, the generated product a tile of {facts['tile']}"
+    return found, said + ("" if len(found) == len(cells) * len(called.STATES) else f"; not all, as {why}")
