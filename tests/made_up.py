@@ -14,9 +14,11 @@ from labkit.records import derive, io
 from labkit.records.find import Run
 from labkit.records.model import (
     Agreement,
+    CacheShape,
     Estimate,
     Git,
     Harness,
+    KernelTraffic,
     Ladder,
     LadderMeasurement,
     LadderRung,
@@ -35,6 +37,7 @@ from labkit.records.model import (
     Roofline,
     RooflineMeasurement,
     Series,
+    Traffic,
     WorstElement,
 )
 from labkit.roofline import derive as roofline_derive
@@ -335,6 +338,51 @@ def ladder_measurement(sizes: Sequence[int] = (64, 128, 1024)) -> LadderMeasurem
 
 def ladder() -> Ladder:
     return ladder_derive.derive(ladder_measurement())
+
+
+# --- traffic --------------------------------------------------------------------------------------------
+
+# Bytes that a step of each kernel fetches into L1, L2 and L3.
+BYTES_PER_STEP = {
+    "naive": (64.0, 64.0, 0.01),
+    "blocked": (64.0, 0.25, 0.01),
+    "i-k-j": (4.0, 4.0, 0.01),
+    "packed": (0.5, 0.3, 0.01),
+    "einsum": (4.0, 4.0, 0.01),
+    "matmul": (0.5, 0.05, 0.01),
+}
+
+
+def traffic(sizes: Sequence[int] = (64, 512, 1000, 1024)) -> Traffic:
+    """Warm calls fetch nothing from memory."""
+    return Traffic(
+        schema="traffic/1",
+        short_name="a CPU",
+        machine=identity(hardware(), blas(), "2.4.6"),
+        caches=[
+            CacheShape(level=level, bytes=size, ways=8, line_bytes=64)
+            for level, size in ((1, 32 << 10), (2, 512 << 10), (3, 32 << 20))
+        ],
+        notes=[],
+        instruments={"counters": "not available here", "valgrind": "lines", "simulation": "lines"},
+        tile=[6, 16],
+        blocks=[256, 512],
+        seconds=1.0,
+        kernels=[
+            KernelTraffic(
+                kernel=name,
+                n=n,
+                instrument="valgrind" if name in ("matmul", "einsum") else "simulation",
+                state=state,
+                flops=2 * n**3,
+                bytes={"L1": int(l1 * n**3), "L2": int(l2 * n**3), "L3": int(l3 * n**3) if state == "cold" else 0},
+                blas_kernel="Haswell" if name == "matmul" else None,
+            )
+            for name, (l1, l2, l3) in BYTES_PER_STEP.items()
+            for n in sizes
+            for state in ("warm", "cold")
+        ],
+    )
 
 
 # --- repeated runs --------------------------------------------------------------------------------------

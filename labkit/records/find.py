@@ -10,7 +10,7 @@ from labkit.errors import UserError
 from labkit.machine.hardware import MachineIdentity, identity
 from labkit.records import io
 from labkit.records.derive import Analysis, derive
-from labkit.records.model import Ladder, Manifest, Record, Repeat, Results, Roofline
+from labkit.records.model import Ladder, Manifest, Record, Repeat, Results, Roofline, Traffic
 
 BENCH, ROOFLINE, LADDER = "03-matmul-perf", "01-roofline", "03-speedup-ladder"
 _CHECKOUT = Path(__file__).resolve().parents[2]
@@ -38,6 +38,7 @@ class Run:
     roofline: Roofline | None = None
     ladder: Ladder | None = None
     repeat: Repeat | None = None
+    traffic: Traffic | None = None
 
 
 def locate(folder: Path) -> Path:
@@ -64,6 +65,7 @@ def read_run(folder: Path, name: str = "") -> Run:
         roofline=roofline_beside(folder, who),
         ladder=_of_the_same(folder.parent / LADDER, io.RESULTS, Ladder, who),
         repeat=repeat if repeat and of_manifest(repeat.manifest) == who else None,
+        traffic=traffic_of(who, folder.parent / ROOFLINE),
     )
 
 
@@ -97,6 +99,12 @@ def _of_the_same(folder: Path, name: str, kind: type[T], who: MachineIdentity) -
 def results_of(who: MachineIdentity, folder: Path) -> Results | None:
     """The benchmark's results beside an experiment's folder, where they are of this machine."""
     return _of_the_same(folder.parent / BENCH, io.RESULTS, Results, who)
+
+
+def traffic_of(who: MachineIdentity, folder: Path) -> Traffic | None:
+    """The record of the bytes that moved in an experiment's folder, where it is of this machine."""
+    traffic = io.read_if_there(folder / io.TRAFFIC, Traffic)
+    return traffic if traffic and traffic.machine == who else None
 
 
 # --- the roofline of this machine ------------------------------------------------------------------------

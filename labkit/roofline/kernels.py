@@ -1,13 +1,16 @@
 """Kernels on the roofline: at which intensity each stands, which limit it answers to, whether it is below it. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from labkit.records.model import Rate, Results, Roofline
+from labkit.records.model import KernelTraffic, Rate, Results, Roofline
 from labkit.roofline.bandwidth import DRAM
 from labkit.roofline.model import NO_REUSE_INTENSITY, attainable, compulsory_intensity, coprocessor, proven_intensity
 
 COPY, DOT, PEAK = "memcpy", "dot", "peak"
+# A call that fetches less than this from a level fetches nothing there: what an interrupt leaves behind.
+NEGLIGIBLE_BYTES = 4096
 METHODS = ("naive", "blocked", "einsum", "matmul")
 MATMUL_N = 1024
 
@@ -71,6 +74,33 @@ def place(roofline: Roofline, results: Results | None = None) -> list[PlacedKern
         low, high = max(NO_REUSE_INTENSITY, proven_intensity(gflops, dram)), compulsory_intensity(MATMUL_N)
         placed.append(PlacedKernel(method, MATMUL_N, PEAK, *fractions, low, high, gflops, None, *origin))
     return placed
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """What a level delivers to a call: bytes, flops for each of them, and the GFLOPS that this level then allows."""
+
+    level: str
+    bytes: int
+    intensity: float | None  # None of hardly a byte
+    gflops: float
+
+
+def delivered(kernel: KernelTraffic, roofline: Roofline) -> list[Delivered]:
+    """By level, nearest first: what is fetched into a cache comes from the one beyond it, at last from DRAM."""
+    peak, gbs = roofline.peak.fp32_fma_gflops.best, {r.level: r.gbs for r in roofline.ridge}
+    names, found = list(kernel.bytes), []
+    for level, size in zip([*names[1:], DRAM], kernel.bytes.values(), strict=True):
+        intensity = kernel.flops / size if size > NEGLIGIBLE_BYTES else None
+        allowed = attainable(intensity, peak, gbs[level]) if intensity and level in gbs else peak
+        found.append(Delivered(level, size, intensity, allowed))
+    return found
+
+
+def nearest_limit(gflops: float, peak_fraction: float, levels: Sequence[Delivered]) -> tuple[str, float]:
+    """(the limit that a rate is nearest to, a level or the peak; the fraction of it that is reached)."""
+    memory = [(d.level, gflops / d.gflops) for d in levels if d.intensity]
+    return max([(PEAK, peak_fraction), *memory], key=lambda limit: limit[1])
 
 
 def _over(limit: float, rate: Rate) -> tuple[float, float, float]:

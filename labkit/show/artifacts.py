@@ -9,7 +9,7 @@ from labkit.records import find, io
 from labkit.records.model import Ladder, Manifest, Repeat, Roofline
 from labkit.roofline.kernels import place
 from labkit.show import canvas, pages
-from labkit.show.figures import bandwidth, ladder, perf, repeat, roofline
+from labkit.show.figures import bandwidth, ladder, misses, perf, repeat, roofline
 
 
 def redraw(folder: Path, repeats: bool = True) -> list[str]:
@@ -52,12 +52,13 @@ def _benchmark(folder: Path, _: Manifest) -> dict[str, bytes]:
 
 def _roofline(folder: Path, manifest: Manifest) -> dict[str, bytes]:
     record = io.read(folder / io.KERNELS, Roofline, io.MEASURE_AGAIN)
-    kernels = place(record, find.results_of(record.machine, folder))
-    return {
-        "roofline.png": canvas.png(roofline.draw(record, kernels)),
+    kernels, traffic = place(record, find.results_of(record.machine, folder)), find.traffic_of(record.machine, folder)
+    made = {
+        "roofline.png": canvas.png(roofline.draw(record, kernels, traffic)),
         "bandwidth.png": canvas.png(bandwidth.draw(record)),
-        io.PAGE: pages.roofline_page(record, manifest, kernels).encode(),
+        io.PAGE: pages.roofline_page(record, manifest, kernels, traffic).encode(),
     }
+    return made | ({"misses.png": canvas.png(misses.draw(traffic))} if traffic else {})
 
 
 def _ladder(folder: Path, manifest: Manifest) -> dict[str, bytes]:

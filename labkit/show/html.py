@@ -20,7 +20,7 @@ from labkit.records.model import Manifest
 from labkit.roofline.kernels import place
 from labkit.show import canvas, pages, styles, tables, text
 from labkit.show.canvas import Drawing
-from labkit.show.figures import bandwidth, history, ladder, perf, repeat, roofline, samples
+from labkit.show.figures import bandwidth, history, ladder, misses, perf, repeat, roofline, samples
 from labkit.show.figures import comparison as comparison_figure
 from labkit.show.tables import Table
 
@@ -103,8 +103,11 @@ def sections(run: Run, several: bool = False) -> list[Section]:
     found = [("benchmark", "Benchmark", pages.matmul_page(run), {"perf.png": perf.draw([run])})]
     if run.roofline:
         kernels = place(run.roofline, run.results)
-        page = pages.roofline_page(run.roofline, _manifest(run, find.ROOFLINE), kernels)
-        drawings = {"roofline.png": roofline.draw(run.roofline, kernels), "bandwidth.png": bandwidth.draw(run.roofline)}
+        page = pages.roofline_page(run.roofline, _manifest(run, find.ROOFLINE), kernels, run.traffic)
+        drawn = roofline.draw(run.roofline, kernels, run.traffic)
+        drawings = {"roofline.png": drawn, "bandwidth.png": bandwidth.draw(run.roofline)}
+        if run.traffic:
+            drawings["misses.png"] = misses.draw(run.traffic)
         found.append(("roofline", "Roofline", page, drawings))
     if run.ladder:
         page = pages.ladder_page(run.ladder, _manifest(run, find.LADDER))

@@ -11,11 +11,29 @@ import jinja2
 from labkit import contention
 from labkit.records.derive import Analysis, core_of
 from labkit.records.find import Run
-from labkit.records.model import Factor, Ladder, LadderCell, LadderRung, Manifest, Repeat, Roofline
+from labkit.records.model import (
+    Factor,
+    Ladder,
+    LadderCell,
+    LadderRung,
+    Manifest,
+    Repeat,
+    Roofline,
+    Traffic,
+)
 from labkit.records.spread import pythons, spreads, versions
 from labkit.roofline import model
 from labkit.roofline.derive import SATURATED
-from labkit.roofline.kernels import COPY, DOT, MATMUL_N, PlacedKernel
+from labkit.roofline.kernels import (
+    COPY,
+    DOT,
+    MATMUL_N,
+    NEGLIGIBLE_BYTES,
+    PEAK,
+    PlacedKernel,
+    delivered,
+    nearest_limit,
+)
 from labkit.show import numbers, text
 from labkit.show.numbers import bytes_, flops, fraction, interval, listed, percent, seconds, significant, times
 from labkit.show.tables import Table, markdown
@@ -63,6 +81,7 @@ def matmul_page(run: Run) -> str:
         a=a,
         m=run.manifest,
         ladder=run.ladder,
+        traffic=_traffic(run),
         ladder_steps=_ladder_steps(run.ladder) if run.ladder else "",
         repeat=run.repeat,
         notes=text.notes(r, a),
@@ -81,6 +100,35 @@ def matmul_page(run: Run) -> str:
         whole_calls=_whole_calls(a),
         between=contention.BETWEEN_PROCESSES,
     )
+
+
+def _traffic(run: Run) -> dict[str, Any] | None:
+    """What the third and the fourth answer say of the bytes that moved; None where these were not counted."""
+    if not (run.traffic and run.roofline):
+        return None
+    n, gbs = max(run.results.protocol.sizes), {r.level: r.gbs for r in run.roofline.ridge}
+    warm, cold = (run.traffic.kernel("matmul", n, state) for state in ("warm", "cold"))
+    loops = [run.traffic.kernel(name, n) for name in ("naive", "blocked")]
+    if not (warm and cold and all(loops)):
+        return None
+    line, levels = run.traffic.caches[0].line_bytes, delivered(warm, run.roofline)
+    naive, blocked = (
+        {d.level: d.bytes / line / n**3 for d in delivered(k, run.roofline)} for k in loops if k
+    )  # cache lines per step, by the level that delivers them
+
+    def nanoseconds(lines: Mapping[str, float]) -> float:
+        return sum(count * line / gbs[level] for level, count in lines.items() if level in gbs)
+
+    return {
+        "warm": [d for d in levels if d.intensity],
+        "all": len(levels),
+        "cold": delivered(cold, run.roofline)[-1],
+        "by": warm.instrument,
+        "kernel": warm.blas_kernel,
+        "levels": [(level, naive[level], blocked[level]) for level in naive],
+        "naive_ns": nanoseconds(naive),
+        "blocked_ns": nanoseconds(blocked),
+    }
 
 
 def _ladder_steps(ladder: Ladder) -> str:
@@ -168,8 +216,10 @@ def _aa_tests(a: Analysis) -> str:
 # --- the roofline --------------------------------------------------------------------------------------
 
 
-def roofline_page(roofline: Roofline, manifest: Manifest, kernels: Sequence[PlacedKernel]) -> str:
-    """The peak, the bandwidths, and where kernels stand."""
+def roofline_page(
+    roofline: Roofline, manifest: Manifest, kernels: Sequence[PlacedKernel], traffic: Traffic | None = None
+) -> str:
+    """The peak, the bandwidths, where kernels stand, and what they move where that was counted."""
     samples = next(s for s in roofline.samples if s.name == "peak")
     own = [s.gflops for s in roofline.peak.sweep if s.lanes == roofline.peak.lanes and s.accumulators == 1]
     return _render(
@@ -186,10 +236,37 @@ def roofline_page(roofline: Roofline, manifest: Manifest, kernels: Sequence[Plac
         bandwidths=_bandwidths(roofline),
         found={(b.level, b.pattern): b for b in roofline.bandwidth},
         kernels=_kernels(kernels),
+        traffic=traffic,
+        moved=_moved(traffic) if traffic else "",
+        limits=_limits(roofline, kernels, traffic) if traffic else [],
         by_name={kernel.name: kernel for kernel in kernels},
         saturated=SATURATED,
         n=MATMUL_N,
     )
+
+
+def _moved(traffic: Traffic) -> str:
+    """What a call at N = 1024 fetches into each cache, warm and cold."""
+    caches, rows = [f"L{cache.level}" for cache in traffic.caches], []
+    for k in traffic.kernels:
+        if k.n == MATMUL_N:
+            told = {
+                level: f"{bytes_(size)}: {significant(k.flops / size, 2)}" if size > NEGLIGIBLE_BYTES else "none"
+                for level, size in k.bytes.items()
+            }
+            cells = (told.get(level, "-") for level in caches)
+            rows.append([f"`{k.kernel}`", k.state, k.instrument, *cells])
+    return _table("lll" + "r" * len(caches), ["", "call", "by", *(f"into {level}" for level in caches)], rows)
+
+
+def _limits(roofline: Roofline, kernels: Sequence[PlacedKernel], traffic: Traffic) -> list[tuple[str, str, float]]:
+    """(kernel, the limit that it is nearest to, the fraction of it) of each product whose traffic is known."""
+    found = []
+    for k in kernels:
+        if moved := traffic.kernel(k.name, k.n):
+            limit, part = nearest_limit(k.gflops, k.fraction, delivered(moved, roofline))
+            found.append((k.name, "the peak" if limit == PEAK else limit, part))
+    return found
 
 
 def _ceilings(roofline: Roofline) -> str:

@@ -13,6 +13,7 @@ INSTEAD = {
     "make repeat": "make repeat ARGS=--redraw",
     'make repeat ARGS="--runs 6 --pythons 3.11,3.12"': "make repeat ARGS=--redraw",
     "make lint": "make --dry-run lint",
+    "make traffic": "make --dry-run traffic",
 }
 # The folders that a document speaks of.
 FOLDERS = {"teacher": ("submissions/ada", "submissions/bo"), "engineer": ("before", "after")}

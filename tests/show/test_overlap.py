@@ -12,7 +12,7 @@ from labkit.records.compare import compare
 from labkit.roofline import derive
 from labkit.roofline.kernels import place
 from labkit.show import canvas
-from labkit.show.figures import bandwidth, comparison, history, ladder, perf, repeat, roofline, samples
+from labkit.show.figures import bandwidth, comparison, history, ladder, misses, perf, repeat, roofline, samples
 
 LONG = "Intel Xeon Platinum 8488C with a name that goes on and on"
 THREE, EIGHT = (64, 256, 1024), (32, 64, 100, 128, 256, 512, 1000, 1024)
@@ -50,7 +50,10 @@ def rooflines():
         found = measured_roofline(peak, dram, name)
         yield roofline.draw(found, place(found))
         yield bandwidth.draw(found)
+    for sizes in (THREE, EIGHT):
+        yield misses.draw(made_up.traffic(sizes))
     found = measured_roofline()
+    yield roofline.draw(found, place(found, made_up.results()), made_up.traffic())
     for rates in RATES:
         yield roofline.draw(found, place(found, made_up.results(gflops=rates)))
 

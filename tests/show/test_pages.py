@@ -159,6 +159,25 @@ def test_a_warning_of_the_manifest_and_too_few_samples_are_told():
     assert "| `naive` at N = 1024 | 1 | too few samples for an interval |" in written
 
 
+def test_bytes_that_were_counted_take_the_place_of_bounds_in_the_third_answer_and_stand_in_the_fourth():
+    counted = flowing(page(roofline=ROOFLINE, traffic=made_up.traffic()))
+    assert "4.0 flop/byte of what L2 delivers, 40 flop/byte of what L3 delivers" in counted
+    assert "and a warm call fetches nothing from further out" in counted
+    assert "from DRAM: 200 flop/byte" in counted
+    assert "OpenBLAS ran its Haswell kernel" in counted
+    assert "between 4.0 and 171 flop/byte" not in counted
+    assert "1.0 cache lines from L2 in `naive` and 1.0 in `blocked`" in counted
+    assert "1.0 cache lines from L3 in `naive` and 0.0039 in `blocked`" in counted
+
+
+def test_each_product_is_told_which_limit_it_is_nearest_to():
+    kernels = place(ROOFLINE, made_up.results())
+    written = flowing(pages.roofline_page(ROOFLINE, made_up.manifest("01-roofline"), kernels, made_up.traffic()))
+    assert "`np.matmul` is bound by the peak" in written
+    assert "No limit bounds `naive`" in written
+    assert "The bytes that really moved" not in flowing(roofline_page(ROOFLINE))
+
+
 # --- the roofline --------------------------------------------------------------------------------------
 
 ROOFLINE = made_up.roofline()

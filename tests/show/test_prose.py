@@ -51,6 +51,10 @@ RENDERED = {
     "einsum by BLAS": lambda: pages.matmul_page(made_up.run(einsum_by_blas())),
     "blocked faster": lambda: pages.matmul_page(made_up.run(made_up.measurement(gflops={"blocked": 0.006}))),
     "with a ladder": lambda: pages.matmul_page(made_up.run(ladder=made_up.ladder(), repeat=made_up.repeat())),
+    "with traffic": lambda: pages.matmul_page(made_up.run(roofline=made_up.roofline(), traffic=made_up.traffic())),
+    "roofline with traffic": lambda: pages.roofline_page(
+        ROOFLINE, made_up.manifest("01-roofline"), place(ROOFLINE, made_up.results()), made_up.traffic()
+    ),
     "roofline": lambda: pages.roofline_page(ROOFLINE, made_up.manifest("01-roofline"), place(ROOFLINE)),
     "ladder": lambda: pages.ladder_page(made_up.ladder(), made_up.manifest("03-speedup-ladder")),
     "repeat": lambda: pages.repeat_page(made_up.repeat(pythons=("3.11.7", "3.12.1"))),

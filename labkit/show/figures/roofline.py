@@ -5,8 +5,8 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from labkit.records.model import Ridge, Roofline
-from labkit.roofline.kernels import METHODS, PlacedKernel
+from labkit.records.model import Ridge, Roofline, Traffic
+from labkit.roofline.kernels import METHODS, Delivered, PlacedKernel, delivered
 from labkit.show import canvas, numbers, styles, text
 from labkit.show.canvas import Drawing, Label, Place, Point
 from labkit.show.styles import BLACK, GREY
@@ -22,8 +22,11 @@ SAME_CEILING = 1.03
 
 
 @canvas.look
-def draw(roofline: Roofline, kernels: Sequence[PlacedKernel]) -> Drawing:
-    """The limits of one core in black and grey, and below them each kernel with its distance from its limit."""
+def draw(roofline: Roofline, kernels: Sequence[PlacedKernel], traffic: Traffic | None = None) -> Drawing:
+    """The limits of one core in black and grey, and below them each kernel with its distance from its limit.
+
+    With what a warm call moves each product has a dot for each level, at its own intensity there.
+    """
     title = f"Roofline of one core of {roofline.short_name}, fp32: the limits, and what kernels reach"
     figure, (axes,) = canvas.new_figure(title, left=0.107, right=0.735, top=0.9, bottom=0.095)
     peak = roofline.peak.fp32_fma_gflops.best
@@ -35,7 +38,9 @@ def draw(roofline: Roofline, kernels: Sequence[PlacedKernel]) -> Drawing:
     axes.set(xlim=(X_LOW, X_HIGH), ylim=(lowest, ROOM_ABOVE * highest))
     canvas.plain_numbers(axes.xaxis, axes.yaxis)
     points = _draw_ceilings(axes, roofline, peak, products) + _draw_levels(axes, roofline.ridge, peak)
-    points += [_draw_kernel(axes, kernel) for kernel in kernels]
+    for kernel in kernels:
+        moved = traffic.kernel(kernel.name, kernel.n) if traffic else None
+        points += _draw_moved(axes, kernel, delivered(moved, roofline)) if moved else [_draw_kernel(axes, kernel)]
     _name_places(axes, roofline, products, peak)
     for kernel in kernels:
         if kernel not in products:
@@ -141,6 +146,27 @@ def _draw_kernel(axes: Axes, kernel: PlacedKernel) -> Point:
         "measured by": f"the {kernel.source}",
     }
     return Point(axes, x, y, "Kernels", facts, {"kernel": kernel.name})
+
+
+def _draw_moved(axes: Axes, kernel: PlacedKernel, levels: Sequence[Delivered]) -> list[Point]:
+    """A dot under the diagonal of each level that delivers something, joined by a line."""
+    style, y, tags = styles.of_method(kernel.name), kernel.gflops, {"kernel": kernel.name}
+    found = [(d.intensity, d) for d in levels if d.intensity]
+    drawn = axes.plot([min(x for x, _ in found), X_HIGH], [y, y], color=style.colour, lw=1.0, zorder=3)
+    points = []
+    for x, d in found:
+        colour = styles.LEVELS.get(d.level, GREY)
+        drawn += axes.plot(x, y, style.marker, color=style.colour, mfc=colour, ms=7, mew=1.5, zorder=6)
+        facts = {
+            "kernel": f"{style.name}, N = {kernel.n:,}",
+            "rate": _rate(kernel),
+            "bytes from": f"{d.level}, {numbers.bytes_(d.bytes)}",
+            "flop/byte": numbers.significant(x),
+            "reaches": f"{numbers.fraction(y / d.gflops, 2)} of what {d.level} allows",
+        }
+        points.append(Point(axes, x, y, "Kernels, by the level that delivers", facts, tags))
+    canvas.tag(drawn, tags)
+    return points
 
 
 def _rate(kernel: PlacedKernel) -> str:

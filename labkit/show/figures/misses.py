@@ -1,0 +1,66 @@
+"""misses.png: the lines that a step of each loop fetches from the next level, over N."""
+
+from matplotlib.axes import Axes
+
+from labkit.records.model import Traffic
+from labkit.show import canvas, numbers
+from labkit.show.canvas import Drawing, Label, Point
+from labkit.show.styles import BLACK, GREEN, GREY, ORANGE, PURPLE, VERMILION, Style
+
+HEIGHT_INCHES = 4.4
+LOOPS = {
+    "naive": Style("naive", PURPLE, "v"),
+    "i-k-j": Style("i, k, j", ORANGE, "D"),
+    "blocked": Style("blocked", VERMILION, "^"),
+    "packed": Style("packed", GREEN, "s"),
+}
+LEAST = 1e-4  # lines per step: less is drawn at the lower edge
+
+
+@canvas.look
+def draw(traffic: Traffic) -> Drawing:
+    """A panel for each cache but the last, and in it where the operands stop fitting."""
+    title = f"Cache lines fetched per step of a matrix product on {traffic.short_name}, simulated, warm"
+    shown = traffic.caches[:2]
+    figure, panels = canvas.new_figure(
+        title, HEIGHT_INCHES, 1, len(shown), sharey=True, left=0.085, right=0.87, top=0.8, bottom=0.13, wspace=0.3
+    )
+    points = [p for i, axes in enumerate(panels) for p in _draw_panel(axes, traffic, i)]
+    panels[0].set_ylabel("lines per multiply-add")
+    return Drawing(figure, title, points, {"loop": LOOPS})
+
+
+def _draw_panel(axes: Axes, traffic: Traffic, which: int) -> list[Point]:
+    cache = traffic.caches[which]
+    level, sizes = f"L{cache.level}", sorted({k.n for k in traffic.kernels})
+    axes.set(xscale="log", yscale="log", xlabel="N", xlim=(sizes[0] / 1.2, sizes[-1] * 1.2), ylim=(LEAST / 1.5, 4))
+    axes.set_title(f"into {level}, {numbers.bytes_(cache.bytes)}")
+    canvas.size_ticks(axes, sizes)
+    canvas.plain_numbers(axes.xaxis, axes.yaxis)
+    for many, what in ((1, "one matrix fits"), (3, "all three fit")):
+        edge = (cache.bytes / (4 * many)) ** 0.5
+        if sizes[0] < edge < sizes[-1]:
+            axes.axvline(edge, color=GREY, lw=1.0, ls=canvas.DASHED, zorder=1)
+            canvas.note(axes, what, (edge, LEAST), (-4, 2), GREY, "right", "bottom", rotation=90)
+    labels: list[Label] = []
+    points = []
+    for name, style in LOOPS.items():
+        found = sorted((k for k in traffic.kernels if (k.kernel, k.state) == (name, "warm")), key=lambda k: k.n)
+        lines = [max(LEAST, k.bytes[level] / cache.line_bytes / k.n**3) for k in found]
+        tags = {"loop": name}
+        drawn = axes.plot([k.n for k in found], lines, f"{style.marker}-", color=style.colour, ms=5, lw=1.5)
+        canvas.tag(drawn, tags)
+        if found:
+            labels.append((found[-1].n, lines[-1], style.name, style.colour, tags))
+        for k, y in zip(found, lines, strict=True):
+            facts = {
+                "loop": style.name,
+                "N": str(k.n),
+                "into": level,
+                "bytes": numbers.bytes_(k.bytes[level]),
+                "lines per step": numbers.significant(k.bytes[level] / cache.line_bytes / k.n**3, 2),
+            }
+            points.append(Point(axes, k.n, y, "Lines per step", facts, tags))
+    axes.axhline(1, color=BLACK, lw=0.8, ls=canvas.DOTTED, zorder=1)
+    canvas.label_ends(axes, labels)
+    return points
