@@ -47,7 +47,7 @@ def test_each_record_gets_its_figures_its_page_and_the_digests_of_all(drawn):
 
 
 def test_pages_show_what_stands_beside_their_record_and_link_to_what_is_there(drawn):
-    assert "medians from the [benchmark]" in (drawn / find.ROOFLINE / "README.md").read_text("utf-8")
+    assert "are those of the [benchmark]" in (drawn / find.ROOFLINE / "README.md").read_text("utf-8")
     assert "The [ladder]" in (drawn / find.BENCH / "README.md").read_text("utf-8")
     for page in drawn.glob("*/*.md"):
         for target in re.findall(r"\]\(([^)#\s]+)\)", page.read_text("utf-8")):
@@ -114,4 +114,4 @@ def test_the_committed_pages_withhold_nothing_and_show_the_records_beside_theirs
     benchmark, roofline = ((redrawn / name / "README.md").read_text("utf-8") for name in (find.BENCH, find.ROOFLINE))
     assert not re.search("Withheld|This run does not have", benchmark)
     assert "The [ladder]" in benchmark
-    assert "medians from the [benchmark]" in roofline
+    assert "are those of the [benchmark]" in roofline

@@ -231,7 +231,7 @@ def test_the_rooflines_page_follows_its_record(changes, says):
 
 def test_the_benchmarks_rates_stand_under_the_roofline_where_there_are_any():
     text = flowing(roofline_page(ROOFLINE, made_up.results()))
-    assert "medians from the [benchmark]" in text
+    assert "are those of the [benchmark]" in text
     assert "| `naive` at N = 1024 | 4.00 MFLOPS † |" in text
     assert "† Measured at N = 512:" in text
     assert "1/25,000 of the peak" in text

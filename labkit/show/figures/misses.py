@@ -23,7 +23,7 @@ def draw(traffic: Traffic) -> Drawing:
     title = f"Cache lines fetched per step of a matrix product on {traffic.short_name}, simulated, warm"
     shown = traffic.caches[:2]
     figure, panels = canvas.new_figure(
-        title, HEIGHT_INCHES, 1, len(shown), sharey=True, left=0.085, right=0.87, top=0.8, bottom=0.13, wspace=0.3
+        title, HEIGHT_INCHES, 1, len(shown), sharey=True, left=0.105, right=0.87, top=0.8, bottom=0.13, wspace=0.3
     )
     points = [p for i, axes in enumerate(panels) for p in _draw_panel(axes, traffic, i)]
     panels[0].set_ylabel("lines per multiply-add")
@@ -37,11 +37,13 @@ def _draw_panel(axes: Axes, traffic: Traffic, which: int) -> list[Point]:
     axes.set_title(f"into {level}, {numbers.bytes_(cache.bytes)}")
     canvas.size_ticks(axes, sizes)
     canvas.plain_numbers(axes.xaxis, axes.yaxis)
-    for many, what in ((1, "one matrix fits"), (3, "all three fit")):
+    for many, what, height in ((1, "one matrix fits", 2.6), (3, "all three fit", 1.6)):
         edge = (cache.bytes / (4 * many)) ** 0.5
         if sizes[0] < edge < sizes[-1]:
             axes.axvline(edge, color=GREY, lw=1.0, ls=canvas.DASHED, zorder=1)
-            canvas.note(axes, what, (edge, LEAST), (-4, 2), GREY, "right", "bottom", rotation=90)
+            left = edge < (sizes[0] * sizes[-1]) ** 0.5
+            aside, ha = (4, "left") if left else (-4, "right")
+            canvas.note(axes, what, (edge, height), (aside, 0), GREY, ha)
     labels: list[Label] = []
     points = []
     for name, style in LOOPS.items():
