@@ -11,6 +11,8 @@ from labkit.roofline.kernels import place
 from labkit.show import canvas, pages
 from labkit.show.figures import bandwidth, ladder, misses, perf, repeat, roofline
 
+MISSES = "misses.png"  # there is one where there is a record of the bytes that moved
+
 
 def redraw(folder: Path, repeats: bool = True) -> list[str]:
     """Draw and render again from the records in a folder, and renew the digests; the names of what was written.
@@ -24,7 +26,8 @@ def redraw(folder: Path, repeats: bool = True) -> list[str]:
             manifest = io.read(folder / io.MANIFEST, Manifest, io.MEASURE_AGAIN)
             make = _roofline if record == io.KERNELS else _ladder if manifest.experiment == find.LADDER else _benchmark
             made = make(folder, manifest)
-            outputs = {record: (folder / record).read_bytes(), **made}
+            records = {record, io.TRAFFIC} if record == io.KERNELS and MISSES in made else {record}
+            outputs = {name: (folder / name).read_bytes() for name in sorted(records)} | made
             manifest.outputs = {name: io.digest(data) for name, data in outputs.items()}
             io.write_all(folder, {**made, io.MANIFEST: io.encode(manifest)})
             written += [*made, io.MANIFEST]
@@ -58,7 +61,7 @@ def _roofline(folder: Path, manifest: Manifest) -> dict[str, bytes]:
         "bandwidth.png": canvas.png(bandwidth.draw(record)),
         io.PAGE: pages.roofline_page(record, manifest, kernels, traffic).encode(),
     }
-    return made | ({"misses.png": canvas.png(misses.draw(traffic))} if traffic else {})
+    return made | ({MISSES: canvas.png(misses.draw(traffic))} if traffic else {})
 
 
 def _ladder(folder: Path, manifest: Manifest) -> dict[str, bytes]:
