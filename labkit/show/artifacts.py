@@ -26,8 +26,8 @@ def redraw(folder: Path, repeats: bool = True) -> list[str]:
             manifest = io.read(folder / io.MANIFEST, Manifest, io.MEASURE_AGAIN)
             make = _roofline if record == io.KERNELS else _ladder if manifest.experiment == find.LADDER else _benchmark
             made = make(folder, manifest)
-            records = {record, io.TRAFFIC} if record == io.KERNELS and MISSES in made else {record}
-            outputs = {name: (folder / name).read_bytes() for name in sorted(records)} | made
+            shown = {record, io.TRAFFIC} if record == io.KERNELS and MISSES in made else {record}
+            outputs = {name: (folder / name).read_bytes() for name in sorted(shown)} | made
             manifest.outputs = {name: io.digest(data) for name, data in outputs.items()}
             io.write_all(folder, {**made, io.MANIFEST: io.encode(manifest)})
             written += [*made, io.MANIFEST]
