@@ -274,6 +274,19 @@ def test_a_phone_shows_it_without_scrolling_the_page_sideways(opened, name):
     assert box["x"] + box["width"] <= PHONE["width"]
 
 
+def test_a_table_that_is_too_wide_says_that_it_scrolls_and_no_other_does(opened):
+    def wide(viewport):
+        p = opened(viewport=viewport)
+        boxes = p.page.locator(".scroll")
+        told = boxes.evaluate_all("all => all.map(box => box.classList.contains('wide'))")
+        return told, boxes.evaluate_all("all => all.map(box => box.scrollWidth > box.clientWidth)")
+
+    for viewport in (PHONE, DESK):
+        told, is_wide = wide(viewport)
+        assert told == is_wide
+    assert any(wide(PHONE)[0])
+
+
 def test_on_paper_there_are_tables_and_legends_and_no_controls_in_light_colours(opened):
     p = opened(color_scheme="dark")
     p.choice("einsum").uncheck()

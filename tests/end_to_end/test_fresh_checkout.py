@@ -55,7 +55,7 @@ def test_the_first_run_left_a_whole_roofline_behind_and_used_it(first):
     checkout, _ = first
     roofline = io.read(checkout.roofline / "kernels.json", Roofline)
     manifest = io.read(checkout.roofline / "manifest.json", Manifest)
-    assert set(manifest.outputs) == {"kernels.json", "roofline.png", "bandwidth.png", "README.md"}
+    assert set(manifest.outputs) >= {"kernels.json", "roofline.png", "bandwidth.png", "README.md"}
     for name, digest in manifest.outputs.items():
         assert io.digest((checkout.roofline / name).read_bytes()) == digest
     peak = roofline.peak.fp32_fma_gflops

@@ -112,6 +112,14 @@
   document.querySelectorAll("figure").forEach(wire);
   addEventListener("scroll", placeTip, { passive: true, capture: true }); // of figures too
 
+  // What is too wide for the window says that it scrolls.
+  const tellWide = () => document.querySelectorAll(".scroll").forEach((box) => {
+    box.classList.toggle("wide", box.scrollWidth > box.clientWidth);
+  });
+  addEventListener("resize", tellWide);
+  document.querySelectorAll("details").forEach((details) => details.addEventListener("toggle", tellWide));
+  tellWide();
+
   const theme = document.querySelector("form.theme");
   theme.hidden = false;
   theme.addEventListener("change", (event) => {
