@@ -15,7 +15,7 @@ import pytest
 
 from labkit.records import derive, io
 from labkit.records.find import gather
-from labkit.roofline.obtain import roof_of
+from labkit.roofline.obtain import limits_of
 
 HERE = Path(__file__).resolve().parent
 # It leaves the records that lie beside it, and ends as it is told.
@@ -109,7 +109,7 @@ def checkout(tmp_path):
         bench = there / "experiments" / "03-matmul-perf"
         (bench / "made").mkdir(parents=True)
         measurement = made_up.measurement((64, 128), ("einsum", "matmul"), quick=True, gflops=gflops)
-        measurement.roof = roof_of(made_up.roofline())
+        measurement.limits = limits_of(made_up.roofline())
         for i, s in enumerate(measurement.samples):  # no clock shows the same times twice
             s.seconds = [seconds * (1 + 1e-4 * i) for seconds in s.seconds]
         results = derive.results(measurement)

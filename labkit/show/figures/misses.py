@@ -4,7 +4,7 @@ from matplotlib.axes import Axes
 
 from labkit.records.model import Traffic
 from labkit.show import canvas, numbers
-from labkit.show.canvas import Drawing, Label, Point
+from labkit.show.canvas import Drawing, Label, Place, Point
 from labkit.show.styles import BLACK, GREEN, GREY, ORANGE, PURPLE, VERMILION, Style
 
 HEIGHT_INCHES = 4.4
@@ -14,6 +14,7 @@ LOOPS = {
     "blocked": Style("blocked", VERMILION, "^"),
     "packed": Style("packed", GREEN, "s"),
 }
+SIDES = ((-4, "right"), (4, "left"))
 LEAST = 1e-4  # lines per step: less is drawn at the lower edge
 
 
@@ -37,13 +38,13 @@ def _draw_panel(axes: Axes, traffic: Traffic, which: int) -> list[Point]:
     axes.set_title(f"into {level}, {numbers.bytes_(cache.bytes)}")
     canvas.size_ticks(axes, sizes)
     canvas.plain_numbers(axes.xaxis, axes.yaxis)
-    for many, what, height in ((1, "one matrix fits", 2.6), (3, "all three fit", 1.6)):
-        edge = (cache.bytes / (4 * many)) ** 0.5
-        if sizes[0] < edge < sizes[-1]:
-            axes.axvline(edge, color=GREY, lw=1.0, ls=canvas.DASHED, zorder=1)
-            left = edge < (sizes[0] * sizes[-1]) ** 0.5
-            aside, ha = (4, "left") if left else (-4, "right")
-            canvas.note(axes, what, (edge, height), (aside, 0), GREY, ha)
+    edges = {(cache.bytes / (4 * many)) ** 0.5: what for many, what in ((1, "one matrix fits"), (3, "three fit"))}
+    seen = {edge: what for edge, what in edges.items() if sizes[0] < edge < sizes[-1]}
+    for edge in seen:
+        axes.axvline(edge, color=GREY, lw=1.0, ls=canvas.DASHED, zorder=1)
+    for edge, what in seen.items():
+        sides: list[Place] = [((edge, y), (x, 0), ha, "center") for y in (2.6, 1.6) for x, ha in SIDES]
+        canvas.place(axes, f"{what} up to {edge:.0f}", sides, GREY)
     labels: list[Label] = []
     points = []
     for name, style in LOOPS.items():
