@@ -13,7 +13,6 @@ import numpy.typing as npt
 CONFIDENCE = 0.95
 # The fewest samples whose order statistics bound the median with 95 % confidence: 1 - 2 / 2^6 = 0.97.
 FEWEST_FOR_INTERVAL = 6
-RESAMPLES = 1000
 # What a shared core gives in the moments when it is left alone: the mean of the fastest hundredth of many brief
 # samples, and of three at least. A maximum would be one freak reading.
 FASTEST_PORTION, FASTEST_FEWEST = 0.01, 3

@@ -20,7 +20,7 @@ import pytest
 from fake_clock import FakeProbe
 from rich.console import Console
 
-from labkit import doctor, stats
+from labkit import doctor
 from labkit.errors import UserError, os_error
 from labkit.machine import threads
 from labkit.matmul import declare, run
@@ -176,7 +176,6 @@ def patched() -> Iterator[Lab]:
         patch.setattr(os, "fsync", lambda _: None)
         patch.setattr(journal, "MEASURING_ROOMS", ())  # whose code may be edited while these tests run
         patch.setattr(schedule, "ROUNDS_BETWEEN", 1)
-        patch.setattr(stats, "RESAMPLES", 4)
         patch.setattr(io, "SPARE_BYTES", 64)
         patch.setattr(doctor, "preflight_warnings", lambda _: [])
         patch.setattr(provenance, "observe", lab.observe)
