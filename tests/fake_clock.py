@@ -31,12 +31,12 @@ class FakeClock:
 
 
 class FakeProbe:
-    """A core that is always alone; readings take no time."""
+    """A core that is always alone, but for each of these readings in turn; readings take no time."""
 
     fma_gflops = 100.0
 
-    def __init__(self, _clock=None):
-        self.readings = []
+    def __init__(self, _clock=None, contended=(False,)):
+        self.readings, self.contended = [], contended
 
     def before(self):
         if not self.readings:
@@ -44,7 +44,9 @@ class FakeProbe:
         return len(self.readings) - 1
 
     def after(self):
-        self.readings.append(Reading(len(self.readings), self.fma_gflops, 25.0, 80.0))
+        index = len(self.readings)
+        slow = 0.7 if self.contended[index % len(self.contended)] else 1.0
+        self.readings.append(Reading(index, self.fma_gflops, slow * 25.0, slow * 80.0))
 
     def close(self):
         pass

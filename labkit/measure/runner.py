@@ -17,8 +17,9 @@ from labkit.show.screen import Screen
 
 # A sample at least this long is announced on the screen before it starts.
 NOTICEABLE_SECONDS = 0.5
-# On a shared core short jobs are sampled on, until each has so many uncontended samples, or for so long.
-ALONE_SAMPLES, PATIENCE_SECONDS = 20, 15.0
+# On a shared core short jobs are sampled on, until each has so many uncontended samples, or for so long: twice what a
+# quick run takes at most, in a minute in which the core was alone a sixth of the time.
+ALONE_SAMPLES, PATIENCE_SECONDS = 20, 60.0
 # What a sample costs beside its calls, until this run has seen it: two dots and an FMA loop of 2 ms.
 EXPECTED_BESIDE_SECONDS = 0.003
 
@@ -116,6 +117,7 @@ class Runner:
         self.everything = False
         self.first_pass_jobs: list[Job] = []
         self.first_pass_done = False
+        self.waited_seconds = 0.0  # for the core, of this session
         self._restore(journal.entries)
         self._estimate()
         journal.write(Started(at=self.earlier_seconds, roof_seconds=roof_seconds))
@@ -148,7 +150,8 @@ class Runner:
         late = 0 if self.quick else sum(job.remaining for job in long if job not in self._soon())
         warm_ups = sum(job.call_seconds + 2 * job.expected_seconds for job in short if not job.warm)
         rounds += late * schedule.ROUNDS_BETWEEN
-        return sum(job.remaining_seconds for job in long) + rounds * round_seconds + warm_ups
+        wait = min(self._rounds_to_wait() * round_seconds, PATIENCE_SECONDS - self.waited_seconds)
+        return sum(job.remaining_seconds for job in long) + rounds * round_seconds + warm_ups + wait
 
     @property
     def readings(self) -> list[Reading]:
@@ -228,7 +231,8 @@ class Runner:
             self._prepare(job)
         self.first_pass_jobs = chosen
         self._meet(self.first_pass_jobs)
-        self._wait_for_the_core()
+        if self.quick:
+            self._wait_for_the_core()
         self.first_pass_done = True
         self.on_progress(self)
 
@@ -248,6 +252,7 @@ class Runner:
             self._follow(schedule.plan_long(group, times, short, self.rng))
             self.on_progress(self)
         self._meet(list(self.jobs.values()))
+        self._wait_for_the_core()
 
     def _groups(self, jobs: Iterable[Job]) -> dict[tuple[Key, ...], int]:
         """Jobs of one family and size together, with the samples that the neediest of them needs."""
@@ -306,17 +311,30 @@ class Runner:
     def _wait_for_the_core(self) -> None:
         """More rounds of the short jobs, while too few of their samples had the core to themselves."""
         began = self.clock.wall()
-        while self.clock.wall() - began < PATIENCE_SECONDS and self._core_was_shared():
+        while self.waited_seconds < PATIENCE_SECONDS and self._rounds_to_wait() > 0:
             short = [job.workload.key for job in self._short()]
             self._follow(schedule.plan_rounds(short, {}, 2, self.rng))
+            self.waited_seconds = self.clock.wall() - began
 
-    def _core_was_shared(self) -> bool:
-        """Whether some short job has too few uncontended samples, though it has enough samples."""
+    def _rounds_to_wait(self) -> float:
+        """Rounds beyond what is asked, until each short job has enough uncontended samples, if it goes on as it did."""
+        short = [job for job in self._short() if job.workload.samples]
+        if not short:
+            return 0.0
         state = contention.core_state(
             [r.fma_gflops for r in self.readings], [r.l1_gbs for r in self.readings], [r.l2_gbs for r in self.readings]
         )
-        placed = ([s.probe for s in job.workload.samples if s.probe is not None] for job in self._short())
-        return any(sum(state.uncontended(own)) < min(ALONE_SAMPLES, len(own)) for own in placed)
+        taken = [len(job.workload.samples) for job in short]
+        alone = [
+            int(state.uncontended([s.probe for s in job.workload.samples if s.probe is not None]).sum())
+            for job in short
+        ]
+        portion, rounds = (sum(alone) + 1) / (sum(taken) + 1), 0.0
+        for job, many, fine in zip(short, taken, alone, strict=True):
+            missing = min(ALONE_SAMPLES, many) - fine - portion * job.remaining
+            if missing > 0:  # the neediest job decides: a standard deviation more than the mean
+                rounds = max(rounds, (missing + missing**0.5) / portion * job.every)
+        return rounds
 
     def _take(self, job: Job) -> None:
         before = self.clock.wall()

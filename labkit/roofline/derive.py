@@ -6,15 +6,14 @@ from typing import Literal
 import msgspec
 
 from labkit import stats
-from labkit.contention import WITHIN
 from labkit.records import model as records
-from labkit.records.model import CoreReference, Rate, Roofline, RooflineMeasurement, Saturation, Series
+from labkit.records.model import Rate, Roofline, RooflineMeasurement, Saturation, Series
 from labkit.roofline import kernels
+from labkit.roofline.alone import PEAK, alone_turns, rate
 from labkit.roofline.model import LOADS_STORES
 
 # Names of series.
-PEAK, CLOCK, CLOCK_UNDER_LOAD = "peak", "clock", "clock under load"
-DOTS = ("dot in L1", "dot in L2")
+CLOCK, CLOCK_UNDER_LOAD = "clock", "clock under load"
 SWEEP, SWEEP_CLOCK, CEILING, WORKING_SET = "sweep ", "sweep clock", "ceiling ", "working set"
 
 # A loop this close to the best is as good; the fewest accumulators within the second fill the core.
@@ -29,6 +28,7 @@ def derive(m: RooflineMeasurement) -> Roofline:
     """The record with everything that follows from its samples."""
     by_name = {s.name: s for s in m.samples}
     peak = _peak(m, by_name)
+    reference, turns = alone_turns(m.samples)
     bandwidth = [
         records.Bandwidth(
             level=level,
@@ -36,7 +36,7 @@ def derive(m: RooflineMeasurement) -> Roofline:
             loads=LOADS_STORES[pattern][0],
             stores=LOADS_STORES[pattern][1],
             working_set_bytes=s.n,
-            gbs=Rate.of(s.rates),
+            gbs=rate(s, turns),
         )
         for s in m.samples
         for level, _, pattern in [s.name.partition(" ")]
@@ -56,7 +56,7 @@ def derive(m: RooflineMeasurement) -> Roofline:
         **{**measured, "notes": notes},
         peak=peak,
         ceilings=[
-            records.Ceiling(name=name.removeprefix(CEILING), gflops=Rate.of(s.rates))
+            records.Ceiling(name=name.removeprefix(CEILING), gflops=rate(s, turns))
             for name, s in by_name.items()
             if name.startswith(CEILING)
         ],
@@ -66,7 +66,7 @@ def derive(m: RooflineMeasurement) -> Roofline:
             records.WorkingSet(working_set_bytes=s.n, gbs=Rate.of(s.rates)) for s in m.samples if s.name == WORKING_SET
         ],
         ridge=[records.Ridge(level=level, flop_per_byte=best / gbs, gbs=gbs) for level, gbs in fastest.items()],
-        reference=_reference(by_name),
+        reference=reference,
         faults=[],
     )
     roofline.faults = kernels.above_roof(roofline)
@@ -121,22 +121,6 @@ def _peak(m: RooflineMeasurement, by_name: Mapping[str, Series]) -> records.Peak
         saturates_at=saturates_at(own),
         sweep=swept,
     )
-
-
-def _reference(by_name: Mapping[str, Series]) -> CoreReference:
-    """The two dots over the peak's loop by their fastest samples, and how often either fell behind that.
-
-    By processor time. The samples are so short that the ratio of two of them scatters.
-    """
-    found = [by_name[name] for name in (PEAK, *DOTS)]
-    fma, *dots = (dict(zip(s.rounds, s.cpu_rates, strict=True)) for s in found)
-    best, l1, l2 = (stats.fastest(s.cpu_rates) for s in found)
-    l1, l2 = l1 / best, l2 / best
-    turns = sorted(fma.keys() & dots[0].keys() & dots[1].keys())
-    alone = [
-        all(dot[r] / fma[r] >= (1 - WITHIN) * usual for dot, usual in zip(dots, (l1, l2), strict=True)) for r in turns
-    ]
-    return CoreReference(l1_byte_per_flop=l1, l2_byte_per_flop=l2, contended=1 - sum(alone) / len(alone))
 
 
 def _clock(m: RooflineMeasurement, by_name: Mapping[str, Series], peak: records.Peak) -> records.CoreClock:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from labkit.records.model import KernelTraffic, Rate, Results, Roofline
+from labkit.roofline.alone import PEAK, alone_turns, rate
 from labkit.roofline.bandwidth import DRAM
 from labkit.roofline.model import NO_REUSE_INTENSITY, attainable, compulsory_intensity, coprocessor, proven_intensity
 
-COPY, DOT, PEAK = "memcpy", "dot", "peak"
+COPY, DOT = "memcpy", "dot"
 # A call that fetches less than this from a level fetches nothing there: what an interrupt leaves behind.
 NEGLIGIBLE_BYTES = 4096
 METHODS = ("naive", "blocked", "einsum", "matmul")
@@ -45,20 +46,21 @@ class PlacedKernel:
 def place(roofline: Roofline, results: Results | None = None) -> list[PlacedKernel]:
     """A copy, a dot product and the methods at N = 1024: those from the benchmark's results where they are given.
 
-    Of these it is the rate and the fraction of peak on a core alone.
+    It is the rate and the fraction of its limit on a core alone.
     """
+    _, turns = alone_turns(roofline.samples)
     samples = {s.name: s for s in roofline.samples if s.seconds}
     peak, dram = roofline.peak.fp32_fma_gflops.best, next(r.gbs for r in roofline.ridge if r.level == DRAM)
     placed = []
     if copy := samples.get(COPY):
-        rate = Rate.of(copy.rates)
-        placed.append(PlacedKernel(COPY, copy.n, DRAM, *_over(dram, rate), 0.0, None, 0.0, rate.median))
+        gbs = rate(copy, turns)
+        placed.append(PlacedKernel(COPY, copy.n, DRAM, *_over(dram, gbs), 0.0, None, 0.0, gbs.median))
     if dot := samples.get(DOT):
-        rate, working_set = Rate.of(dot.rates), 2 * 4 * dot.n
-        level, gbs = bandwidth_at(working_set, roofline)
+        reached, working_set = rate(dot, turns), 2 * 4 * dot.n
+        level, bandwidth = bandwidth_at(working_set, roofline)
         intensity = dot.flops / working_set
-        limit = attainable(intensity, peak, gbs)
-        placed.append(PlacedKernel(DOT, dot.n, level, *_over(limit, rate), intensity, None, rate.median))
+        limit = attainable(intensity, peak, bandwidth)
+        placed.append(PlacedKernel(DOT, dot.n, level, *_over(limit, reached), intensity, None, reached.median))
     for method in METHODS:
         origin: tuple[int | None, Literal["roofline", "benchmark"]] = (None, "roofline")
         if cell := results and results.cell(method, MATMUL_N):
@@ -66,8 +68,8 @@ def place(roofline: Roofline, results: Results | None = None) -> list[PlacedKern
             fractions = (part.value, part.low, part.high)
             origin = (cell.extrapolated_from if cell.alone.source == "calls" else None, "benchmark")
         elif own := samples.get(method):
-            rate = Rate.of(own.rates)
-            fractions, gflops = _over(peak, rate), rate.median
+            reached = rate(own, turns)
+            fractions, gflops = _over(peak, reached), reached.median
         else:
             continue
         # Between no reuse, or what its rate proves, and compulsory traffic.

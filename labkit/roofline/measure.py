@@ -9,7 +9,7 @@ from labkit.errors import UserError
 from labkit.machine import threads
 from labkit.records import find, io, provenance
 from labkit.records.model import Roofline
-from labkit.roofline.derive import PEAK
+from labkit.roofline.alone import PEAK
 from labkit.show import text
 from labkit.show.screen import Screen
 

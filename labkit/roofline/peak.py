@@ -10,8 +10,9 @@ from labkit.errors import UserError
 from labkit.measure.clock import Clock
 from labkit.measure.sampling import Workload, calibrate, interleave
 from labkit.records.model import PeakLoop, Saturation
+from labkit.roofline.alone import PEAK
 from labkit.roofline.codegen import Target
-from labkit.roofline.derive import CEILING, CLOCK, CLOCK_UNDER_LOAD, PEAK, SWEEP, SWEEP_CLOCK, choose, sweep
+from labkit.roofline.derive import CEILING, CLOCK, CLOCK_UNDER_LOAD, SWEEP, SWEEP_CLOCK, choose, sweep
 from labkit.roofline.loops import UNROLL
 from labkit.roofline.probes import clock_probe, peak_probe
 

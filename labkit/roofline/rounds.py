@@ -15,8 +15,9 @@ from labkit.measure.sampling import Workload, aligned, calibrate, permuted, take
 from labkit.records.model import Roofline, RooflineMeasurement, Series
 from labkit.records.provenance import Observed
 from labkit.roofline import bandwidth, peak
+from labkit.roofline.alone import DOTS, PEAK
 from labkit.roofline.codegen import doubts, host_target
-from labkit.roofline.derive import CEILING, DOTS, PEAK, WORKING_SET, derive
+from labkit.roofline.derive import CEILING, WORKING_SET, derive
 from labkit.roofline.kernels import COPY, DOT, MATMUL_N
 from labkit.roofline.model import LOADS_STORES
 from labkit.roofline.peak import SAMPLE_SECONDS
@@ -50,12 +51,15 @@ class Probes:
     rounds: int = 0
 
     def series(self) -> list[Series]:
-        """The samples as they are recorded: seconds alone, but for what makes pairs."""
-        series = [w.series(timeline=False) for w in [*self.beside_peak, *self.before, *self.others]]
-        for s in series:
+        """The samples as they are recorded: their seconds and turn, and all that says when the core was alone."""
+        before = [w.series(timeline=False) for w in self.before]
+        for s in before:
+            s.rounds = []
+        series = [w.series(timeline=False) for w in [*self.beside_peak, *self.others]]
+        for s in [*before, *series]:
             if s.name not in (PEAK, *DOTS):
-                s.rounds, s.calls, s.cpu_seconds = [], [], []
-        return series
+                s.calls, s.cpu_seconds = [], []
+        return before + series
 
 
 # --- before the rounds ----------------------------------------------------------------------------------
@@ -179,17 +183,18 @@ def take_rounds(probes: Probes, seconds: float, clock: Clock, rng: np.random.Gen
     while (elapsed := clock.wall() - started) < seconds or probes.rounds - first < FEWEST_ROUNDS:
         round_, order = probes.rounds, list(permuted(brief, rng))
         for turn in range(TURNS):
+            at = TURNS * round_ + turn
             for workload in permuted(probes.beside_peak, rng):
                 if workload.name in DOTS:
                     workload.call()  # others have driven it out of its cache since
-                take(workload, clock, TURNS * round_ + turn)
+                take(workload, clock, at)
             for workload in order[turn::TURNS]:
                 if not workload.name.startswith((COPY, CEILING, bandwidth.DRAM)):
                     workload.call()  # others have driven it out of its cache since
-                take(workload, clock, round_)
+                take(workload, clock, at)
         if taken == 0 or taken * seconds / SLOW_SAMPLES <= elapsed < seconds:
             for workload in permuted(slow, rng):
-                take(workload, clock, round_)
+                take(workload, clock, at)
             taken += 1
         probes.rounds += 1
         screen.update("sampling every loop in turn", elapsed, max(0.0, seconds - elapsed))

@@ -23,13 +23,13 @@ from labkit.records.model import (
 )
 from labkit.records.spread import pythons, spreads, versions
 from labkit.roofline import model
+from labkit.roofline.alone import PEAK
 from labkit.roofline.derive import SATURATED
 from labkit.roofline.kernels import (
     COPY,
     DOT,
     MATMUL_N,
     NEGLIGIBLE_BYTES,
-    PEAK,
     PlacedKernel,
     delivered,
     nearest_limit,

@@ -9,7 +9,8 @@ from typing import Literal
 from labkit.records.derive import PYTHON_METHODS, Analysis, Expectation
 from labkit.records.model import Comparison, Estimate, Harness, Ladder, Manifest, Repeat, Results, Roofline
 from labkit.records.spread import FRACTION_BUSY_LIMIT, FRACTION_LIMIT, coverage, spreads
-from labkit.roofline.kernels import PEAK, PlacedKernel
+from labkit.roofline.alone import PEAK
+from labkit.roofline.kernels import PlacedKernel
 from labkit.show.numbers import (
     count,
     duration,

@@ -18,13 +18,16 @@ from labkit.show.screen import Screen
 SHORT = [("matmul", 64, 1e-3, 0.0), ("matmul", 128, 4e-3, 0.0), ("einsum_optimized", 64, 2e-3, 0.0)]
 LONG = [("naive", 64, 0.3, 0.1), ("blocked", 64, 0.4, 0.1)]
 DEAR = [("naive", 128, 3.0, 0.0), ("blocked", 128, 4.0, 0.0), ("naive", 256, 20.0, 0.0)]
+# Readings of a core that is shared two thirds of the time, a few readings long each time.
+SHARED = [busy for i in range(200) for busy in [True] * (4 + 7 * i % 9) + [False] * (2 + 5 * i % 5)]
+ASKED = Requirement(6, 1.0)
 FAMILY = {"naive": "python", "blocked": "python"}
 
 
 class Run(FakeClock):
     """Fake workloads; after `stop_after` calls of any of them Ctrl-C arrives."""
 
-    def __init__(self, path, declared, requirement=Requirement(6, 1.0), stop_after=None, pilots=None, **more):  # noqa: B008
+    def __init__(self, path, declared, requirement=ASKED, stop_after=None, pilots=None, probe=None, **more):
         super().__init__()
         self.calls, self.stop_after, self.order, self.told = 0, stop_after, [], []
         jobs = [
@@ -35,7 +38,7 @@ class Run(FakeClock):
         screen = Screen(["method"], console=Console(file=StringIO()))
         pilots = pilots or {name: (n, seconds) for name, n, seconds, _ in reversed(declared)}
         self.runner = Runner(
-            jobs, self.journal, self, screen, self._watch, self.now, 1, pilots, FakeProbe(), 2.5, **more
+            jobs, self.journal, self, screen, self._watch, self.now, 1, pilots, probe or FakeProbe(), 2.5, **more
         )
 
     def _watch(self, runner):
@@ -245,17 +248,33 @@ def test_a_short_cell_whose_last_reading_stalled_is_still_timed_in_every_round(p
 
 
 @pytest.mark.parametrize("quick", [True, False])
+@pytest.mark.parametrize("contended", [(False,), SHARED], ids=["alone", "shared"])
 @pytest.mark.parametrize("wrong", [1.0, 0.6, 1.8])  # the pilots' prices
-def test_the_time_left_is_honest_at_a_tenth_and_at_half_of_the_way(path, quick, wrong):
+def test_the_time_left_is_honest_at_a_tenth_and_at_half_of_the_way(path, quick, wrong, contended):
     declared = [*SHORT, *LONG, *DEAR]
     pilots = {name: (n, wrong * seconds) for name, n, seconds, _ in reversed(declared)}
-    run = Run(path, declared, pilots=pilots, quick=quick)
+    run = Run(path, declared, pilots=pilots, quick=quick, probe=FakeProbe(contended=contended))
     began = run.now
     run.run()
     whole = run.now - began
     for portion, factor in ((0.1, 1.5), (0.5, 1.2)):
         now, left = next((now, left) for now, left in run.told if now - began >= portion * whole)
         assert left == pytest.approx(began + whole - now, rel=factor - 1)
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_on_a_shared_core_short_cells_are_sampled_until_enough_were_alone_but_not_for_ever(path, quick):
+    declared = [("matmul", n, 0.05, 0.0) for n in (64, 128)]
+    run = Run(path, declared, quick=quick, probe=FakeProbe(contended=[True] * 8 + [False] * 6)).run()
+    for samples in run.samples().values():
+        alone = [s for s in samples if s.probe % 14 in range(8, 13)]
+        assert len(samples) > 40
+        assert len(alone) >= 18
+    path.unlink()
+    # Alone once, when the core's own ratio shows, and never again.
+    before = FakeClock().now
+    run = Run(path, declared, quick=quick, probe=FakeProbe(contended=[True] * 15 + [False])).run()
+    assert run.now - before < 90
 
 
 def test_slices_of_any_order_belong_to_a_quick_run_that_is_resumed(path):

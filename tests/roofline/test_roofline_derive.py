@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from labkit.records import io
 from labkit.records.model import Roofline, Saturation
 from labkit.roofline import model
-from labkit.roofline.derive import DOTS, choose, derive
+from labkit.roofline.alone import DOTS
+from labkit.roofline.derive import choose, derive
+from labkit.roofline.kernels import place
 
 
 def measured(**changes):
@@ -147,18 +149,32 @@ def test_a_peak_of_no_whole_or_half_number_of_instructions_per_cycle_is_noted_on
     assert derive(odd).notes == [note]
 
 
-def test_deriving_a_record_again_changes_nothing_and_but_for_pairs_needs_the_seconds_of_its_series_alone():
+def test_deriving_a_record_again_changes_nothing_and_but_for_pairs_needs_the_seconds_and_turns_of_its_series():
     record = io.decode(io.encode(made_up.roofline()), Roofline, "kernels.json")
     assert derive(record) == record == made_up.roofline()
     m = made_up.roofline_measurement()
     bare = [
         s
         if s.name in ("peak", *DOTS)
-        else msgspec.structs.replace(s, rounds=[], calls=[], cpu_seconds=[], steal_seconds=[], at=[])
+        else msgspec.structs.replace(s, calls=[], cpu_seconds=[], steal_seconds=[], at=[])
         for s in m.samples
     ]
     whole = derive(m)
     assert derive(msgspec.structs.replace(m, samples=bare)) == msgspec.structs.replace(whole, samples=bare)
+
+
+def test_a_rate_is_that_of_the_turns_in_which_the_core_was_alone():
+    busy = range(made_up.SAMPLES // 2)
+    m = made_up.roofline_measurement()
+    for s in m.samples:
+        if s.name in (*DOTS, "memcpy", "dot", "L1 load", "ceiling scalar"):
+            s.seconds = [second * (1.7 if r in busy else 1.0) for r, second in zip(s.rounds, s.seconds, strict=True)]
+            s.cpu_seconds = s.seconds
+    quiet, shared = made_up.roofline(), derive(m)
+    assert shared.reference.contended == pytest.approx(len(busy) / made_up.SAMPLES)
+    assert [b.gbs.median for b in shared.bandwidth] == pytest.approx([b.gbs.median for b in quiet.bandwidth])
+    assert [c.gflops.median for c in shared.ceilings] == pytest.approx([c.gflops.median for c in quiet.ceilings])
+    assert [k.fraction for k in place(shared)] == pytest.approx([k.fraction for k in place(quiet)])
 
 
 # --- the model ----------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from labkit.measure.sampling import Workload
 from labkit.records import io, provenance
 from labkit.records.model import Roofline
 from labkit.roofline import rounds
-from labkit.roofline.derive import DOTS, derive
+from labkit.roofline.alone import DOTS
+from labkit.roofline.derive import derive
 from labkit.roofline.rounds import FEWEST_ROUNDS, SLOW_SAMPLES, TURNS, Probes, take_rounds
 from labkit.show.screen import Screen
 
@@ -47,7 +48,7 @@ def test_every_round_samples_what_is_brief_once_and_the_peak_several_times_numbe
     take(probes)
     assert probes.rounds == 2 * FEWEST_ROUNDS
     for workload in probes.others[1:]:
-        assert [s.round for s in workload.samples] == list(range(2 * FEWEST_ROUNDS)), workload.name
+        assert [s.round // TURNS for s in workload.samples] == list(range(2 * FEWEST_ROUNDS)), workload.name
     for workload in probes.beside_peak:
         assert [s.round for s in workload.samples] == list(range(2 * TURNS * FEWEST_ROUNDS)), workload.name
 
@@ -128,8 +129,9 @@ def test_a_brief_run_on_this_machine_leaves_every_series_and_a_record_that_deriv
     monkeypatch.setattr(rounds.bandwidth, "DRAM_MOST", 16 << 20)
     record = io.decode(io.encode(rounds.measure(provenance.observe(), screen)), Roofline, "kernels.json")
     assert derive(record) == record
-    for s in record.samples:  # only what makes pairs has rounds and processor time
-        assert bool(s.rounds and s.cpu_seconds) == (s.name in ("peak", *DOTS)), s.name
+    for s in record.samples:
+        assert bool(s.cpu_seconds) == (s.name in ("peak", *DOTS)), s.name
+        assert bool(s.rounds) != s.name.startswith(("sweep", "working set")), s.name  # the turn of the rounds
         assert s.seconds
         assert not s.at
         assert not s.steal_seconds
