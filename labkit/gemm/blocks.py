@@ -31,6 +31,9 @@ class Blocks:
     # B: bytes of it in all. More where its rows begin with cache lines, since no load then takes two of them.
     b_in_place_bytes: int = USUAL_L1
     b_in_place_aligned_bytes: int = USUAL_L2
+    # With so few rows of A each number of B is used once or twice: B is read in place, so many of its rows at a time,
+    # which the next micro-panel's prefetches can hold in the second level, whatever lies between them.
+    thin_kc: int = 64
     # A micro-panel is not worth a copy if it meets no more micro-panels of the other operand than this.
     in_place_uses: int = 2
 

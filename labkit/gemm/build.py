@@ -1,6 +1,6 @@
 """What llvmlite's IRBuilder lacks: plain numbers as constants, counted loops, offsets in bytes, minimum and maximum."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial, reduce
 from typing import Any, NamedTuple
@@ -125,3 +125,34 @@ class Builder(ir.IRBuilder):  # type: ignore[misc]  # llvmlite has no annotation
         self.branch(head)
         self.function.blocks.append(done)
         self.position_at_end(done)
+
+    def carry(
+        self,
+        stop: Value,
+        step: int,
+        start: Value | int,
+        values: Sequence[Value],
+        body: Callable[[Value, list[Value]], list[Value]],
+    ) -> list[Value]:
+        """for i in range(start, stop, step): values = body(i, values). The values when it ends."""
+        before = self.block
+        with self.loop(stop, step, start) as i:
+            inside = self.block
+            self.position_at_start(i.parent)
+            phis = [self.phi(value.type) for value in values]
+            self.position_at_end(inside)
+            for phi, first, then in zip(phis, values, body(i, phis), strict=True):
+                phi.add_incoming(first, before)
+                phi.add_incoming(then, self.block)
+        return phis
+
+    def multiply_add(self, x: Value, y: Value, total: Value, fma: bool, lanes: int) -> Value:
+        """x y + total, in one instruction or in two."""
+        if fma:
+            return self.call(declare_fma(self.module, lanes), [x, y, total])
+        return self.fadd(total, self.fmul(x, y))
+
+    def sum_of(self, vector: Value, lanes: int) -> Value:
+        """The sum of a vector's elements, in whatever order is fastest."""
+        intrinsic = declare(self.module, f"llvm.vector.reduce.fadd.v{lanes}f32", [F32, floats(lanes)], F32)
+        return self.call(intrinsic, [ir.Constant(F32, -0.0), vector], fastmath=("reassoc",))

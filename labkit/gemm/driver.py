@@ -8,6 +8,7 @@ from labkit.gemm.blocks import Blocks
 from labkit.gemm.build import F32, FLOAT, I64, LINE, MATRIX, PTR, Builder, Matrix, Value, i64
 from labkit.gemm.kernel import Kernel
 from labkit.gemm.packing import add_pack_a, add_pack_b, add_write_tile
+from labkit.gemm.thin import ROWS, add_dots, add_row, columns_at_once, most_columns
 from labkit.gemm.tile import Tile
 
 PAGE = 4096  # bytes
@@ -34,11 +35,17 @@ class Product:
         # Of every height up to MR, and of each height every width.
         sizes = ((rows, columns) for rows in range(1, tile.mr + 1) for columns in tile.widths)
         kernels = [Kernel(module, tile, *size).w.function for size in sizes]
+        self.row = add_row(module, tile)
         self.kernels = ir.GlobalVariable(module, ir.ArrayType(PTR, len(kernels)), "kernels")
         self.kernels.linkage, self.kernels.global_constant = "internal", True
         self.kernels.initializer = ir.Constant(self.kernels.value_type, kernels)
         self.kernel_type = kernels[0].type
         self.pack_a, self.pack_b, self.write_tile = (f(module, tile) for f in (add_pack_a, add_pack_b, add_write_tile))
+        self.dots = {
+            (rows, columns): add_dots(module, tile, rows, columns)
+            for rows in (1, ROWS)
+            for columns in range(1, columns_at_once(tile) + 1)
+        }
         self.w = w = Builder(module, "product", [I64, I64, I64, *MATRIX, *MATRIX, *MATRIX, I64])
         self.m, n, k, *operands, add = w.function.args
         self.a, self.b, self.c = a, b, c = [Matrix(*operands[at : at + 3]) for at in (0, 3, 6)]
@@ -52,8 +59,14 @@ class Product:
         with w.loop(w.choose(zeros, self.m, 0)) as i, w.loop(n) as j:
             w.store(ir.Constant(F32, 0.0), w.offset(w.offset(c.start, i, c.row), j, c.column), align=1)
         self._read_in_place(blocks, n, k)
-        kc, nc = self._evenly(k, blocks.kc, 1), self._evenly(n, blocks.nc, tile.nr)
-        with w.loop(n, nc) as j0, w.loop(k, kc) as k0:
+        left = w.urem(n, i64(tile.nr))
+        left = w.choose(w.test(left, "<=", most_columns(tile)), left, 0)
+        n = w.sub(n, left)
+        self._dots(n, left, k, blocks.kc, add)
+        thin_kc = min(blocks.thin_kc, blocks.kc)
+        done = self._row(n, k, add)
+        kc, nc = self._evenly(k, w.choose(self.thin, thin_kc, blocks.kc), 1), self._evenly(n, blocks.nc, tile.nr)
+        with w.loop(n, nc, done) as j0, w.loop(k, kc) as k0:
             later = w.zext(w.not_(w.test(k0, "==", 0)), I64)
             self.columns, self.k = w.minimum(nc, w.sub(n, j0)), w.minimum(kc, w.sub(k, k0))
             a_block = w.offset(a.start, k0, a.column)
@@ -77,11 +90,60 @@ class Product:
         begins = w.test(w.and_(w.or_(w.ptrtoint(b.start, I64), b.row), LINE - 1), "==", 0)
         spread = w.not_(w.test(w.and_(b.row, PAGE - 1), "==", 0))
         small = w.or_(small, w.and_(begins, spread, w.test(size, "<=", blocks.b_in_place_aligned_bytes)))
-        small = w.or_(small, w.test(self.m, "<=", blocks.in_place_uses * tile.mr))
+        self.thin = w.test(self.m, "<=", blocks.in_place_uses * tile.mr)
+        small = w.or_(small, self.thin)
         self.b_in_place = w.and_(small, w.test(b.column, "==", FLOAT))
         self.c_is_flat = w.test(self.c.column, "==", FLOAT)
 
-    def _evenly(self, total: Value, most: int, multiple: int) -> Value:
+    def _dots(self, j0: Value, columns: Value, k: Value, most: int, add: Value) -> None:
+        """The columns of C from j0 on, too few for a tile: B's are copied side by side, and A's rows if need be."""
+        w, a, b, c = self.w, self.a, self.b, self.c
+        flat = w.test(a.column, "==", FLOAT)
+        kc = self._evenly(k, most, 1)
+        with w.loop(w.choose(w.test(columns, "==", 0), 0, k), kc) as k0:
+            size = w.minimum(kc, w.sub(k, k0))
+            length = w.or_(w.mul(size, FLOAT), LINE)
+            from_b = w.offset(w.offset(b.start, j0, b.column), k0, b.row)
+            w.call(self.pack_a, [columns, size, from_b, b.column, b.row, self.packed, length])
+            adds = w.or_(w.zext(w.not_(w.test(k0, "==", 0)), I64), add)
+            with w.loop(self.m, w.choose(flat, self.m, self.tile.mr)) as i0:
+                rows = w.minimum(w.choose(flat, self.m, self.tile.mr), w.sub(self.m, i0))
+                from_a = w.offset(w.offset(a.start, i0, a.row), k0, a.column)
+                with w.if_then(w.not_(flat)):
+                    w.call(self.pack_a, [rows, size, from_a, a.row, a.column, self.panel, length])
+                row = w.choose(flat, a.row, length)
+                rows_of_a = Matrix(w.select(flat, from_a, self.panel), row, i64(FLOAT))
+                to = Matrix(w.offset(w.offset(c.start, i0, c.row), j0, c.column), c.row, c.column)
+                whole = w.sub(rows, w.urem(rows, i64(ROWS)))
+                for height, start, stop in ((ROWS, 0, whole), (1, whole, rows)):
+                    with w.loop(stop, height, start) as i:
+                        self._dots_of_rows(height, i, columns, size, rows_of_a, length, to, adds)
+
+    def _dots_of_rows(
+        self, height: int, i: Value, columns: Value, k: Value, a: Matrix, b_column: Value, c: Matrix, add: Value
+    ) -> None:
+        """So many rows of C from row i on, in groups of columns."""
+        w, most = self.w, columns_at_once(self.tile)
+        whole = w.sub(columns, w.urem(columns, i64(most)))
+        for width in range(most, 0, -1):
+            # The last group has as many columns as are left.
+            start, stop = (0, whole) if width == most else (whole, columns)
+            stop = stop if width == most else w.choose(w.test(w.sub(columns, whole), "==", width), columns, whole)
+            with w.loop(stop, width, start) as j:
+                from_a, from_b = w.offset(a.start, i, a.row), w.offset(self.packed, j, b_column)
+                to = w.offset(w.offset(c.start, i, c.row), j, c.column)
+                w.call(self.dots[height, width], [k, from_a, a.row, from_b, b_column, to, c.row, c.column, add])
+
+    def _row(self, n: Value, k: Value, add: Value) -> Value:
+        """A product of one row: how many of its first n columns are done here, from rows of B as they lie."""
+        w, a, b, c = self.w, self.a, self.b, self.c
+        flat = w.and_(w.test(b.column, "==", FLOAT), self.c_is_flat, w.test(self.m, "==", 1))
+        columns = w.choose(flat, w.and_(n, -self.tile.lanes), 0)
+        with w.if_then(flat):
+            w.call(self.row, [columns, k, a.start, a.column, b.start, b.row, c.start, add])
+        return columns
+
+    def _evenly(self, total: Value, most: Value | int, multiple: int) -> Value:
         """The length of blocks when `total` is cut into as few as possible of at most `most`, all nearly equal."""
         w = self.w
         share = w.ceil_div(total, w.maximum(w.ceil_div(total, most), 1))
@@ -114,8 +176,8 @@ class Product:
                 w.call(self.pack_b, [self.k, columns, there, self.b.row, self.b.column, here])
             another = w.and_(w.test(w.add(j, tile.nr), "<", self.columns), w.test(self.b.column, "==", FLOAT))
             b = [w.select(in_place, there, here), w.choose(in_place, self.b.row, self.width)]
-            packing = w.and_(to_pack, another)
-            # While B is packed its next micro-panel is prefetched.
+            packing = w.and_(w.or_(to_pack, w.and_(self.thin, in_place)), another)
+            # While B is packed, or read once, its next micro-panel is prefetched.
             row = w.sub(w.add(s, tile.mr), panels)
             soon = w.and_(w.icmp_signed(">=", row, i64(0)), w.test(row, "<", rows_below))
             following, stride = w.select(soon, w.offset(below, row, self.a.row), c), w.choose(soon, FLOAT, 0)

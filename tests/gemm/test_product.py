@@ -89,7 +89,9 @@ def test_numbers_that_are_repeated_by_a_stride_of_zero_are_read_as_they_are():
         assert np.array_equal(matmul(A, B), exact(A, B))
 
 
-@pytest.mark.parametrize("shape", [(200, 200, 200), (1, 1000, 1), (1000, 1, 3), (3, 2000, 40), (130, 1100, 1100)])
+@pytest.mark.parametrize(
+    "shape", [(200, 200, 200), (1, 1000, 1), (1000, 1, 3), (3, 2000, 40), (1, 1001, 9001), (130, 1100, 1100)]
+)
 def test_the_error_stays_within_the_bound_of_any_order_of_summation(shape):
     A, B = drawn(*shape)
     C = np.ones((shape[0], shape[2]), dtype=np.float32)
