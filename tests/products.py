@@ -31,7 +31,7 @@ PANELS, SMALL_BYTES = 2, 512
 def product(name):
     """The product of that tile in blocks so small that small matrices have several of them, and operands are packed."""
     tile = TILES[name]
-    return build(tile, Blocks(16, PANELS * tile.nr, 64, SMALL_BYTES, 4 * SMALL_BYTES, in_place_uses=1))
+    return build(tile, Blocks(2 * tile.mr, 16, PANELS * tile.nr, 64, SMALL_BYTES, 4 * SMALL_BYTES, in_place_uses=1))
 
 
 def in_order(X, order):

@@ -15,11 +15,11 @@ PAGE = 4096  # bytes
 
 
 def workspace(tile: Tile, blocks: Blocks) -> tuple[int, int, int]:
-    """Bytes of the workspace: a micro-panel of A, a padded tile of C, a block of B; the first two are whole pages.
+    """Bytes of the workspace: MC rows of A, a padded tile of C, a block of B; the first two are whole pages.
 
-    A row of the micro-panel is up to two lines longer than it need be.
+    A row of A is up to two lines longer than it need be.
     """
-    panel, padded = tile.mr * (blocks.kc * FLOAT + 2 * LINE), tile.mr * tile.nr * FLOAT
+    panel, padded = blocks.mc * (blocks.kc * FLOAT + 2 * LINE), tile.mr * tile.nr * FLOAT
     return -(-panel // PAGE) * PAGE, -(-padded // PAGE) * PAGE, blocks.kc * blocks.nc * FLOAT
 
 
@@ -73,8 +73,8 @@ class Product:
             self.b_block = w.offset(w.offset(b.start, j0, b.column), k0, b.row)
             c_block = w.offset(c.start, j0, c.column)
             self.add = w.or_(later, add)
-            with w.loop(self.m, tile.mr) as i0:
-                self._tiles(i0, a_block, c_block)
+            with w.loop(self.m, blocks.mc) as i0:
+                self._tiles(i0, blocks.mc, a_block, c_block)
         w.ret_void()
 
     def _read_in_place(self, blocks: Blocks, n: Value, k: Value) -> None:
@@ -149,25 +149,25 @@ class Product:
         share = w.ceil_div(total, w.maximum(w.ceil_div(total, most), 1))
         return w.maximum(w.mul(w.ceil_div(share, multiple), multiple), 1)
 
-    def _tiles(self, i0: Value, a_block: Value, c_block: Value) -> None:
-        """The tiles beside each other from row i0 on: a micro-panel of A, copied if need be, with each one of B."""
+    def _tiles(self, i0: Value, mc: int, a_block: Value, c_block: Value) -> None:
+        """MC rows of C from row i0 on: micro-panels of A, copied if need be, with each micro-panel of B."""
         w, tile = self.w, self.tile
-        rows = w.minimum(tile.mr, w.sub(self.m, i0))
+        rows = w.minimum(mc, w.sub(self.m, i0))
         a, c = w.offset(a_block, i0, self.a.row), w.offset(c_block, i0, self.c.row)
         # An odd number of lines apart, no two rows fall into the same places of the cache.
         apart = w.or_(w.and_(w.add(w.mul(self.k, FLOAT), LINE - 1), -LINE), LINE)
         with w.if_then(w.not_(self.a_in_place)):
             w.call(self.pack_a, [rows, self.k, a, self.a.row, self.a.column, self.panel, apart])
-        operands = [w.select(self.a_in_place, a, self.panel), w.select(self.a_in_place, self.a.row, apart)]
+        from_a, a_row = w.select(self.a_in_place, a, self.panel), w.select(self.a_in_place, self.a.row, apart)
         panels = w.ceil_div(self.columns, tile.nr)
-        # In the last micro-panels of B the rows of A below are prefetched, one in each, if they will be copied.
-        below = w.offset(a, rows, self.a.row)
-        rows_below = w.minimum(tile.mr, w.sub(self.m, i0, rows))
+        # At the last micro-panels of B the rows of A below are prefetched, one for each tile, if they will be copied.
+        below, tiles = w.offset(a, rows, self.a.row), mc // tile.mr
+        rows_below = w.minimum(mc, w.sub(self.m, i0, rows))
         rows_below = w.choose(w.and_(w.not_(self.a_in_place), w.test(self.a.column, "==", FLOAT)), rows_below, 0)
         with w.loop(panels) as s:
             j = w.mul(s, tile.nr)
             columns = w.minimum(tile.nr, w.sub(self.columns, j))
-            # The first micro-panel of A that needs one of B packs it. A narrow one always is: its padding can be read.
+            # The first rows that need a micro-panel of B pack it. A narrow one always is: its padding can be read.
             there = w.offset(self.b_block, j, self.b.column)
             here = w.offset(self.packed, w.mul(s, self.width, self.k))
             in_place = w.and_(self.b_in_place, w.test(columns, "==", tile.nr))
@@ -177,13 +177,17 @@ class Product:
             another = w.and_(w.test(w.add(j, tile.nr), "<", self.columns), w.test(self.b.column, "==", FLOAT))
             b = [w.select(in_place, there, here), w.choose(in_place, self.b.row, self.width)]
             packing = w.and_(w.or_(to_pack, w.and_(self.thin, in_place)), another)
-            # While B is packed, or read once, its next micro-panel is prefetched.
-            row = w.sub(w.add(s, tile.mr), panels)
-            soon = w.and_(w.icmp_signed(">=", row, i64(0)), w.test(row, "<", rows_below))
-            following, stride = w.select(soon, w.offset(below, row, self.a.row), c), w.choose(soon, FLOAT, 0)
             beside = w.offset(w.offset(self.b_block, j, self.b.column), self.width)
-            prefetch = [w.select(packing, beside, following), w.select(packing, self.b.row, stride)]
-            self._tile(rows, columns, [*operands, *b], w.offset(c, j, self.c.column), prefetch)
+            with w.loop(rows, tile.mr) as i:
+                # While B is packed, or read once, its next micro-panel is prefetched.
+                row = w.sub(w.add(w.mul(s, tiles), w.udiv(i, tile.mr), mc), w.mul(panels, tiles))
+                soon = w.and_(w.icmp_signed(">=", row, i64(0)), w.test(row, "<", rows_below))
+                to = w.offset(w.offset(c, i, self.c.row), j, self.c.column)
+                following, stride = w.select(soon, w.offset(below, row, self.a.row), to), w.choose(soon, FLOAT, 0)
+                first = w.and_(packing, w.test(i, "==", 0))
+                prefetch = [w.select(first, beside, following), w.select(first, self.b.row, stride)]
+                height = w.minimum(tile.mr, w.sub(rows, i))
+                self._tile(height, columns, [w.offset(from_a, i, a_row), a_row, *b], to, prefetch)
 
     def _tile(self, rows: Value, columns: Value, operands: list[Value], c: Value, prefetch: list[Value]) -> None:
         """One call of a micro-kernel, into C itself or, where C has no room for whole vectors, beside it."""

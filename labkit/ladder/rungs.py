@@ -187,7 +187,7 @@ def all_rungs(naive: Callable[..., Any], blocked: Callable[..., Any], block_size
     tile, wide, fma = choose_tile(target), target.lanes, target.fma
     blocks = choose_blocks(tile, caches()[0])
     # Blocks as large as the ladder's matrices, and all operands read in place: nothing is cut, nothing is copied.
-    uncut = build(tile, Blocks(1024, 2048 // tile.nr * tile.nr, EVERYTHING, EVERYTHING, EVERYTHING))
+    uncut = build(tile, Blocks(tile.mr, 1024, 2048 // tile.nr * tile.nr, EVERYTHING, EVERYTHING, EVERYTHING))
     known = {"tile": tile, "blocks": blocks, "and_fma": " and FMA" * fma}
     unrolled = f"a = A[i, k]\nfor j in range(0, N, {UNROLL}):   # {UNROLL} numbers per trip\n"
 

@@ -194,16 +194,16 @@ def test_several_threads_do_not_disturb_each_other():
 
 def test_a_tile_with_more_sums_than_registers_and_a_python_without_its_global_lock_are_refused(monkeypatch):
     with pytest.raises(UserError, match=r"a tile of 40 x 4 needs \d+ vector registers"):
-        compiled.build(Tile(40, 1, 4, HOST_TILE.fma, HOST_TILE.register_class), Blocks(16, 8))
+        compiled.build(Tile(40, 1, 4, HOST_TILE.fma, HOST_TILE.register_class), Blocks(40, 16, 8))
     monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
     with pytest.raises(UserError, match="global lock"):
-        compiled.build(HOST_TILE, Blocks(16, NR))
+        compiled.build(HOST_TILE, Blocks(MR, 16, NR))
 
 
 def test_the_numpy_sketch_of_the_page_is_the_same_product():
     page = Path(__file__).parents[2] / "experiments" / "03-speedup-ladder" / "gemm.md"
     (sketch,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
-    names = {"np": np, "MR": 3, "NR": 4, "KC": 5, "NC": 8}
+    names = {"np": np, "MR": 3, "NR": 4, "MC": 6, "KC": 5, "NC": 8}
     exec(sketch, names)
     A, B = whole_numbers(10, 13, 21)
     C = np.full((10, 21), NAN, np.float32)

@@ -44,6 +44,8 @@ def test_blocks_fit_the_caches_they_are_meant_for(name):
     for sizes in [*usual, (), (0, M, 0), (32 * K, 0, 1 << 40)]:
         blocks = choose_blocks(tile, caches(*sizes))
         l1, l2, l3 = (size or usual for size, usual in zip((*sizes, 0, 0, 0), (32 * K, 256 * K, 0), strict=False))
+        assert blocks.mc % tile.mr == 0
+        assert blocks.mc == {14: 14, 9: 18, 6: 24, 5: 20}[tile.mr]
         assert blocks.kc % 8 == 0
         assert 0 < blocks.kc * tile.mr * 4 <= 0.9 * l1
         assert blocks.nc % tile.nr == 0
