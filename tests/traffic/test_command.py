@@ -65,11 +65,3 @@ def test_counts_are_those_between_marks_that_are_written_whole(tmp_path):
     (tmp_path / "counts.2").write_text(f"{events}totals: 9 8 7 6 5\n")
     (tmp_path / "counts.3").write_text(events)
     assert valgrind.counts(tmp_path) == [(9, 3), (5, 0)]
-
-
-def test_counters_count_a_call_or_are_absent_without_a_word(capfd):
-    called = []
-    counts = counters.count(lambda: called.append(1))
-    assert set(counts) <= set(counters.EVENTS)
-    assert len(called) == bool(counts)
-    assert capfd.readouterr() == ("", "")
