@@ -63,7 +63,7 @@ def _count(call: Callable[[], object], parts: list[Event]) -> int | None:
         call()
         for handle in opened:
             fcntl.ioctl(handle, _DISABLE)
-        return sum(struct.unpack("=Q", os.read(handle, 8))[0] for handle in opened)
+        return sum(int(struct.unpack("=Q", os.read(handle, 8))[0]) for handle in opened)
     finally:
         for handle in opened:
             os.close(handle)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from labkit.gemm.blocks import choose_blocks
 from labkit.gemm.tile import choose_tile
+from labkit.ladder.rungs import uncut
 from labkit.machine.caches import caches
 from labkit.matmul.declare import parse_sizes
 from labkit.records import find, io, provenance
@@ -20,7 +21,7 @@ from labkit.traffic.streams import LOOPS, simulate, simulate_packed
 
 COUNTERS_SAY = "lines fetched in warm calls, prefetches too; on AMD what L2 has prefetched counts as served by L2"
 # What is simulated takes so long about; what runs under Valgrind is ended after so long.
-SIMULATION_SECONDS, VALGRIND_SECONDS = 55.0, 360.0
+SIMULATION_SECONDS, VALGRIND_SECONDS = 80.0, 360.0
 # Valgrind computes multiply-adds one by one, and a large product takes a minute. Small ones hardly leave L1.
 EXECUTED_SIZES = (256, 512, 1024)
 
@@ -54,7 +55,8 @@ def measure(sizes: Sequence[int], screen: Screen) -> Traffic:
     blocks, line = choose_blocks(tile, caches()[0]), levels[0].line_bytes
     kernels: list[KernelTraffic] = []
     simulated = {name: partial(simulate, name) for name in LOOPS}
-    simulated["packed"] = partial(simulate_packed, tile=tile, blocks=blocks)
+    for name, of in (("register tile", uncut(tile)), ("packed", blocks)):
+        simulated[name] = partial(simulate_packed, tile=tile, blocks=of)
     cells = [(name, n) for n in sizes for name in simulated]
     for at, (name, n) in enumerate(cells):
         done = SIMULATION_SECONDS * at / len(cells)
@@ -96,7 +98,7 @@ def by_counters(sizes: Sequence[int], levels: Sequence[CacheShape]) -> list[Kern
     """Warm calls of compiled products by the processor's counters: nothing unless these tell of every level."""
     names, found = [f"L{cache.level}" for cache in levels], []
     if set(names) <= set(counters.count(lambda: None)):
-        for name, n in called.order(sizes):
+        for name, n, _ in called.order(sizes):
             call = partial(called.PRODUCTS[name], *called.operands(n))
             call()
             counts = counters.count(call)

@@ -1,8 +1,8 @@
 # mypy: allow-untyped-decorators
-"""The addresses that four matrix products touch, in their order, through simulated caches. A B = C, fp32, N x N.
+"""The addresses that matrix products touch, in their order, through simulated caches. A B = C, fp32, N x N.
 
-The loops are those of `bench.py` and of the ladder; `packed` is the generated product's (`labkit.gemm.driver`). A run
-over some rows of i may stand for the whole.
+The loops are those of `bench.py` and of the ladder's rungs: vectors touch the same lines as single numbers do. `packed`
+is the generated product (`labkit.gemm.driver`). A run over some rows of i may stand for the whole.
 """
 
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ from labkit.gemm.blocks import Blocks
 from labkit.gemm.build import FLOAT, LINE
 from labkit.gemm.driver import PAGE, workspace
 from labkit.gemm.tile import Tile
+from labkit.ladder.rungs import LOOPS_KC, LOOPS_NC
 from labkit.measure.sampling import PAGE_BYTES, Arena
 from labkit.records.model import CacheShape
 from labkit.traffic.hierarchy import Longs, access, crossed, empty, span
@@ -50,14 +51,22 @@ def _ijk(state: Any, a: int, b: int, c: int, n: int, start: int, stop: int, bloc
 @njit
 def _ikj(state: Any, a: int, b: int, c: int, n: int, start: int, stop: int, block: int) -> None:
     row, together = FLOAT * n, gcd(n, LINE // FLOAT)  # numbers side by side in a line of B and in one of C: one access
-    for i in range(start, stop):
-        for k in range(n):
-            for j in range(0, n, together):
-                _step(state, a + i * row + FLOAT * k, b + k * row + FLOAT * j, c + i * row + FLOAT * j)
+    columns = n if block == n else LOOPS_NC
+    for j0 in range(0, n, columns):
+        for k0 in range(0, n, block):
+            for i in range(start, stop):
+                for k in range(k0, min(k0 + block, n)):
+                    for j in range(j0, min(j0 + columns, n), together):
+                        _step(state, a + i * row + FLOAT * k, b + k * row + FLOAT * j, c + i * row + FLOAT * j)
 
 
-# With the rows of i that belong together, and the size of a block; 0: all, which is the loop without blocks.
-LOOPS: dict[str, tuple[Any, int, int]] = {"naive": (_ijk, 1, 0), "i-k-j": (_ikj, 1, 0), "blocked": (_ijk, BLOCK, BLOCK)}
+# With the rows of i that belong together, and the steps of k in a block; 0: all, for rows and without blocks.
+LOOPS: dict[str, tuple[Any, int, int]] = {
+    "naive": (_ijk, 1, 0),
+    "i-k-j": (_ikj, 1, 0),
+    "i-k-j blocks": (_ikj, 0, LOOPS_KC),
+    "blocked": (_ijk, BLOCK, BLOCK),
+}
 
 
 def addresses(n: int) -> tuple[int, int, int, int]:
@@ -77,6 +86,7 @@ def simulate(name: str, n: int, levels: Sequence[CacheShape], most_steps: int = 
     first rows, and of others, drawn, that stand for the rest. Of the rest each line is touched once.
     """
     loop, unit, block = LOOPS[name]
+    unit = unit or n
     a, b, c, _ = addresses(n)
     row, (first, *later) = FLOAT * n, range(0, n, unit)
     units = min(1 + len(later), max(FEWEST_UNITS, most_steps // (unit * n * n)))
