@@ -15,13 +15,13 @@ from labkit.records import find, io, provenance
 from labkit.records.model import CacheShape, KernelTraffic, Traffic
 from labkit.roofline.codegen import host_target
 from labkit.show.screen import Screen
-from labkit.traffic import called, counters, valgrind
+from labkit.traffic import called, counters, maps, valgrind
 from labkit.traffic.hierarchy import shapes
 from labkit.traffic.streams import LOOPS, simulate, simulate_packed
 
 COUNTERS_SAY = "lines fetched in warm calls, prefetches too; on AMD what L2 has prefetched counts as served by L2"
 # What is simulated takes so long about; what runs under Valgrind is ended after so long.
-SIMULATION_SECONDS, VALGRIND_SECONDS = 80.0, 360.0
+SIMULATION_SECONDS, VALGRIND_SECONDS = 100.0, 360.0
 # Valgrind computes multiply-adds one by one, and a large product takes a minute. Small ones hardly leave L1.
 EXECUTED_SIZES = (256, 512, 1024)
 
@@ -91,6 +91,8 @@ def measure(sizes: Sequence[int], screen: Screen) -> Traffic:
         blocks=[blocks.kc, blocks.nc],
         seconds=round(time.monotonic() - began, 1),
         kernels=[*counted, *found, *kernels],
+        maps=maps.maps(),
+        map_caches=maps.CACHES,
     )
 
 
