@@ -49,7 +49,7 @@ def whole(n: int, rows: Sequence[int], lines: Sequence[int]) -> int:
     """Lines that a product of N rows moves, of those that products of so many move: what grows by row, and what not."""
     if len(rows) == 1:
         return lines[0]
-    return round(lines[1] + (lines[1] - lines[0]) / (rows[1] - rows[0]) * (n - rows[1]))
+    return max(0, round(lines[1] + (lines[1] - lines[0]) / (rows[1] - rows[0]) * (n - rows[1])))
 
 
 def operands(n: int) -> tuple[Floats, Floats, Floats]:

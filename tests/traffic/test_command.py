@@ -83,6 +83,7 @@ def test_counts_are_those_between_marks_that_are_written_whole(tmp_path):
 def test_two_slices_of_a_product_tell_within_2_percent_what_the_whole_fetches(n, rows, lines, all_rows):
     assert called.whole(n, rows, lines) == pytest.approx(all_rows, rel=0.02)
     assert called.whole(n, (n,), [all_rows]) == all_rows
+    assert called.whole(n, rows, (40, 2)) == 0, "a few lines of chance are no negative count"
 
 
 def test_a_product_too_long_for_valgrind_is_sliced_and_no_other_is():
