@@ -20,7 +20,7 @@ help:
 	@echo 'make roofline  measure what one core of this machine can do'
 	@echo 'make ladder    where the gap comes from: the loop rebuilt one change at a time, up to the BLAS and past it'
 	@echo 'make gemm      the product that the ladder ends with, beside np.matmul'
-	@echo 'make traffic   the bytes that cross each cache, simulated and under Valgrind, in about six minutes'
+	@echo 'make traffic   the bytes that cross each cache, simulated and under Valgrind, in about seven minutes'
 	@echo 'make repeat    repeat the quick run: what moves, what stays'
 	@echo 'make doctor    is the NumPy here healthy? its BLAS, its threads, its speed, in under 20 s'
 	@echo 'make verify    is $(RESULT) a valid result of the assignment?'

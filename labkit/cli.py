@@ -22,7 +22,7 @@ PROGRAM = "labkit"
 MEASURING = ("roofline", "ladder", "gemm", "repeat", "traffic")
 
 SIZES = "64,128,256,512,1024"
-TRAFFIC_SIZES = "64,128,256,512,1000,1024"  # and one beside a power of two
+TRAFFIC_SIZES = "64,100,128,200,256,500,512,1000,1024"  # powers of two, and sizes beside them
 
 Run = Callable[[argparse.Namespace], int]
 Option = tuple[str, dict[str, Any]]  # a name, and argparse's keywords

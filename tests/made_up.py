@@ -22,6 +22,7 @@ from labkit.records.model import (
     Ladder,
     LadderMeasurement,
     LadderRung,
+    LevelMap,
     Limits,
     Manifest,
     Measurement,
@@ -381,6 +382,14 @@ def traffic(sizes: Sequence[int] = (64, 512, 1000, 1024)) -> Traffic:
             for name, (l1, l2, l3) in BYTES_PER_STEP.items()
             for n in sizes
             for state in ("warm", "cold")
+        ],
+        maps=[
+            LevelMap(kernel=name, rows=["3" + "1" * 7 + "2" * 8] * 16, portions=[0.4375, 0.5, 0.0625, 0.0])
+            for name in ("naive", "i-k-j", "blocked", "packed")
+        ],
+        map_caches=[
+            CacheShape(level=level, bytes=size, ways=8, line_bytes=64)
+            for level, size in ((1, 2 << 10), (2, 8 << 10), (3, 128 << 10))
         ],
     )
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from labkit.gemm.blocks import Blocks, choose_blocks
 from labkit.gemm.compiled import build, host_product
-from labkit.gemm.tile import choose_tile
+from labkit.gemm.tile import Tile, choose_tile
 from labkit.ladder.loops import UNROLL, loops_ir
 from labkit.machine.caches import caches
 from labkit.matmul.operands import Matrix
@@ -174,6 +174,11 @@ def _inner(lanes: int, fma: bool) -> str:
     return "\n".join([f"x = load {kind}, b[k, j]", f"c = load {kind}, C[i, j]", *sums, f"store {kind} c, C[i, j]"])
 
 
+def uncut(tile: Tile) -> Blocks:
+    """Blocks as large as the ladder's matrices, and all operands read in place: nothing is cut, nothing is copied."""
+    return Blocks(tile.mr, 1024, 2048 // tile.nr * tile.nr, EVERYTHING, EVERYTHING, EVERYTHING)
+
+
 def all_rungs(naive: Callable[..., Any], blocked: Callable[..., Any], block_size: int) -> list[Rung]:
     """The steps from the bottom to the top, then the others. Compiles what has to be.
 
@@ -186,8 +191,6 @@ def all_rungs(naive: Callable[..., Any], blocked: Callable[..., Any], block_size
     naive, blocked, target = inspect.unwrap(naive), inspect.unwrap(blocked), host_target()
     tile, wide, fma = choose_tile(target), target.lanes, target.fma
     blocks = choose_blocks(tile, caches()[0])
-    # Blocks as large as the ladder's matrices, and all operands read in place: nothing is cut, nothing is copied.
-    uncut = build(tile, Blocks(tile.mr, 1024, 2048 // tile.nr * tile.nr, EVERYTHING, EVERYTHING, EVERYTHING))
     known = {"tile": tile, "blocks": blocks, "and_fma": " and FMA" * fma}
     unrolled = f"a = A[i, k]\nfor j in range(0, N, {UNROLL}):   # {UNROLL} numbers per trip\n"
 
@@ -210,7 +213,7 @@ def all_rungs(naive: Callable[..., Any], blocked: Callable[..., Any], block_size
             for n in sorted({4, wide})
         ),
         *(step("FMA", _inner(wide, True), generated(wide, True), WIDE_STEPS) for _ in range(fma)),
-        step("register tile", TILE, _plain(uncut, False)),
+        step("register tile", TILE, _plain(build(tile, uncut(tile)), False)),
         step("packing and blocks", BLOCKS, _plain(host_product(), False)),
         step("matmul", "np.matmul(A, B, out=C)", _plain(np.matmul)),
         other("blocks", IKJ_BLOCKS, generated(1, False, LOOPS_KC, LOOPS_NC), BLOCK_STEPS),

@@ -639,6 +639,18 @@ class KernelTraffic(Record):
         return {level: self.flops / size if size else None for level, size in self.bytes.items()}
 
 
+class LevelMap(Record):
+    """Which level serves the numbers of B, N x N, in one order of the loops.
+
+    `rows` of B: a digit for each number, of the level that serves most of its reads. `portions` of all reads of B: by
+    level, nearest first, at last from memory.
+    """
+
+    kernel: str
+    rows: list[str]
+    portions: list[float]
+
+
 class Traffic(Record):
     """The bytes that cross each level, by each instrument: what it knows, or why it is missing.
 
@@ -655,6 +667,8 @@ class Traffic(Record):
     blocks: list[int]
     seconds: Seconds
     kernels: list[KernelTraffic]
+    maps: list[LevelMap] = []
+    map_caches: list[CacheShape] = []  # small ones, of which the maps tell
 
     def kernel(self, name: str, n: int, state: Literal["warm", "cold"] = "warm") -> KernelTraffic | None:
         """What moved in a call of this kernel at this N, by the first instrument that tells."""

@@ -1,5 +1,6 @@
 """Kernels on the roofline: at which intensity each stands, which limit it answers to, whether it is below it. Pure."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -86,6 +87,7 @@ class Delivered:
     bytes: int
     intensity: float | None  # None of hardly a byte
     gflops: float
+    gbs: float  # that the level delivers at most
 
 
 def delivered(kernel: KernelTraffic, roofline: Roofline) -> list[Delivered]:
@@ -94,8 +96,8 @@ def delivered(kernel: KernelTraffic, roofline: Roofline) -> list[Delivered]:
     names, found = list(kernel.bytes), []
     for level, size in zip([*names[1:], DRAM], kernel.bytes.values(), strict=True):
         intensity = kernel.flops / size if size > NEGLIGIBLE_BYTES else None
-        allowed = attainable(intensity, peak, gbs[level]) if intensity and level in gbs else peak
-        found.append(Delivered(level, size, intensity, allowed))
+        most = gbs.get(level, math.inf)  # of a cache that the roofline did not see
+        found.append(Delivered(level, size, intensity, attainable(intensity or math.inf, peak, most), most))
     return found
 
 

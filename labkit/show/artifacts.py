@@ -11,8 +11,6 @@ from labkit.roofline.kernels import place
 from labkit.show import canvas, pages
 from labkit.show.figures import bandwidth, ladder, misses, perf, repeat, roofline
 
-MISSES = "misses.png"  # there is one where there is a record of the bytes that moved
-
 
 def redraw(folder: Path, repeats: bool = True) -> list[str]:
     """Draw and render again from the records in a folder, and renew the digests; the names of what was written.
@@ -26,7 +24,7 @@ def redraw(folder: Path, repeats: bool = True) -> list[str]:
             manifest = io.read(folder / io.MANIFEST, Manifest, io.MEASURE_AGAIN)
             make = _roofline if record == io.KERNELS else _ladder if manifest.experiment == find.LADDER else _benchmark
             made = make(folder, manifest)
-            shown = {record, io.TRAFFIC} if record == io.KERNELS and MISSES in made else {record}
+            shown = {record, io.TRAFFIC} if record == io.KERNELS and misses.NAME in made else {record}
             outputs = {name: (folder / name).read_bytes() for name in sorted(shown)} | made
             manifest.outputs = {name: io.digest(data) for name, data in outputs.items()}
             io.write_all(folder, {**made, io.MANIFEST: io.encode(manifest)})
@@ -61,7 +59,7 @@ def _roofline(folder: Path, manifest: Manifest) -> dict[str, bytes]:
         "bandwidth.png": canvas.png(bandwidth.draw(record)),
         io.PAGE: pages.roofline_page(record, manifest, kernels, traffic).encode(),
     }
-    return made | ({MISSES: canvas.png(misses.draw(traffic))} if traffic else {})
+    return made | {name: canvas.png(drawing) for name, drawing in misses.drawings(traffic).items()}
 
 
 def _ladder(folder: Path, manifest: Manifest) -> dict[str, bytes]:

@@ -106,8 +106,7 @@ def sections(run: Run, several: bool = False) -> list[Section]:
         page = pages.roofline_page(run.roofline, _manifest(run, find.ROOFLINE), kernels, run.traffic)
         drawn = roofline.draw(run.roofline, kernels, run.traffic)
         drawings = {"roofline.png": drawn, "bandwidth.png": bandwidth.draw(run.roofline)}
-        if run.traffic:
-            drawings["misses.png"] = misses.draw(run.traffic)
+        drawings |= misses.drawings(run.traffic)
         found.append(("roofline", "Roofline", page, drawings))
     if run.ladder:
         page = pages.ladder_page(run.ladder, _manifest(run, find.LADDER))

@@ -23,7 +23,6 @@ from labkit.records.model import (
 )
 from labkit.records.spread import pythons, spreads, versions
 from labkit.roofline import model
-from labkit.roofline.alone import PEAK
 from labkit.roofline.derive import SATURATED
 from labkit.roofline.kernels import (
     COPY,
@@ -46,6 +45,19 @@ CEILINGS = {
     "256-bit": "256-bit vectors",
     "no FMA": "no FMA: full width, a multiply and an add in place of each FMA",
     "FMA + ADD": "FMA + ADD: full width, with adds beside the FMAs",
+}
+
+# Which rungs of the ladder touch the lines that a kernel of the record of traffic does.
+RUNGS = {
+    "naive": "naive, in Python and compiled",
+    "i-k-j": "loop order i, k, j; unrolled; vectors; FMA",
+    "i-k-j blocks": "i, k, j in blocks",
+    "blocked": "blocked, in Python and compiled",
+    "register tile": "a tile in registers",
+    "packed": "blocks, packed",
+    "generated": "blocks, packed",
+    "matmul": "np.matmul",
+    "einsum": "np.einsum",
 }
 
 _TEMPLATES = jinja2.Environment(
@@ -255,17 +267,34 @@ def _moved(traffic: Traffic) -> str:
                 for level, size in k.bytes.items()
             }
             cells = (told.get(level, "-") for level in caches)
-            rows.append([f"`{k.kernel}`", k.state, k.instrument, *cells])
-    return _table("lll" + "r" * len(caches), ["", "call", "by", *(f"into {level}" for level in caches)], rows)
+            rows.append([f"`{k.kernel}`", RUNGS.get(k.kernel, ""), k.state, k.instrument, *cells])
+    head = ["", "rungs of the ladder", "call", "by", *(f"into {level}" for level in caches)]
+    return _table("llll" + "r" * len(caches), head, rows)
 
 
-def _limits(roofline: Roofline, kernels: Sequence[PlacedKernel], traffic: Traffic) -> list[tuple[str, str, float]]:
-    """(kernel, the limit that it is nearest to, the fraction of it) of each product whose traffic is known."""
+def _limits(roofline: Roofline, kernels: Sequence[PlacedKernel], traffic: Traffic) -> list[dict[str, Any]]:
+    """What stops each product whose traffic is known: the limit that it is nearest to, and what each level needs."""
     found = []
     for k in kernels:
         if moved := traffic.kernel(k.name, k.n):
-            limit, part = nearest_limit(k.gflops, k.fraction, delivered(moved, roofline))
-            found.append((k.name, "the peak" if limit == PEAK else limit, part))
+            levels = [d for d in delivered(moved, roofline) if d.intensity and math.isfinite(d.gbs)]
+            took = moved.flops / k.gflops / 1e9
+            limit, part = nearest_limit(k.gflops, k.fraction, levels)
+            alone = {d.level: d.bytes / d.gbs / 1e9 for d in levels}  # s, at the level's best rate
+            alone["the arithmetic"] = moved.flops / roofline.peak.fp32_fma_gflops.best / 1e9
+            nearest = next((d for d in levels if d.level == limit), None)
+            found.append(
+                {
+                    "name": k.name,
+                    "limit": limit,
+                    "part": part,
+                    "takes": [(d.level, d.bytes / took / 1e9, d.gbs) for d in levels],  # GB/s at its rate, and at most
+                    "took": took,
+                    "alone": listed([f"{seconds(need, 2)} for {what}" for what, need in alone.items()]),
+                    "in_turn": sum(alone.values()),
+                    "row": nearest.bytes / k.n if nearest else 0.0,  # bytes for each row of C
+                }
+            )
     return found
 
 

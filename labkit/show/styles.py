@@ -54,6 +54,13 @@ METHODS = {
     "memcpy": Style("np.copyto", GREY, "D"),
     "dot": Style("np.dot", VERMILION, "X"),
 }
+# Orders of the loops, as bytes are counted.
+LOOPS = {
+    "naive": Style("naive", PURPLE, "v"),
+    "i-k-j": Style("i, k, j", ORANGE, "D"),
+    "blocked": Style("blocked", VERMILION, "^"),
+    "packed": Style("packed", GREEN, "s"),
+}
 LEVELS = {"L1": SKY, "L2": GREEN, "L3": ORANGE, "L4": VERMILION, "DRAM": BLACK}
 # What has no colour of its own takes them in this order.
 COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, YELLOW)

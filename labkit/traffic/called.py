@@ -1,5 +1,8 @@
 """What runs under Valgrind: three matrix products, each called twice after a buffer that leaves nothing in a cache.
 
+The generated one takes minutes where N is large. There it is called with 90 rows of A and with 180, and `whole` tells
+from both what all rows move: they are alike.
+
 `python -m labkit.traffic.called SWEEP N...` prints what it runs as JSON, and calls `os.getppid` before and after each
 call of a product: Callgrind, told so, writes down there what it has counted.
 """
@@ -31,9 +34,22 @@ PRODUCTS: dict[str, Callable[[Matrix, Matrix, Matrix], object]] = {
 }
 
 
-def order(sizes: Sequence[int]) -> Iterator[tuple[str, int]]:
-    """(product, N) in the order in which they are called: what takes longest comes last."""
-    return ((name, n) for n in sizes for name in PRODUCTS)
+# Larger products are computed by so many rows: whole multiples of MC, which is 24 (AVX2) or 18 (NEON) there.
+SLICED_ABOVE, ROWS = 512, (72, 144)
+
+
+def order(sizes: Sequence[int]) -> Iterator[tuple[str, int, tuple[int, ...]]]:
+    """(product, N, rows of each part) in the order in which they are called: what takes longest comes last."""
+    for n in sizes:
+        for name in PRODUCTS:
+            yield name, n, ROWS if name == "generated" and n > SLICED_ABOVE else (n,)
+
+
+def whole(n: int, rows: Sequence[int], lines: Sequence[int]) -> int:
+    """Lines that a product of N rows moves, of those that products of so many move: what grows by row, and what not."""
+    if len(rows) == 1:
+        return lines[0]
+    return max(0, round(lines[1] + (lines[1] - lines[0]) / (rows[1] - rows[0]) * (n - rows[1])))
 
 
 def operands(n: int) -> tuple[Floats, Floats, Floats]:
@@ -62,13 +78,14 @@ def main(sweep_bytes: int, sizes: Sequence[int]) -> None:
         product(*operands(16))  # what only a first call does
     swept = np.ones(sweep_bytes // 8)[::4]  # two numbers of the smallest line there is
     begin_counting()
-    for name, n in order(sizes):
-        matrices = operands(n)
-        swept.sum()
-        os.getppid()
-        for _ in STATES:
-            PRODUCTS[name](*matrices)
+    for name, n, parts in order(sizes):
+        A, B, C = operands(n)
+        for rows in parts:
+            swept.sum()
             os.getppid()
+            for _ in STATES:
+                PRODUCTS[name](A[:rows], B, C[:rows])
+                os.getppid()
 
 
 if __name__ == "__main__":

@@ -8,18 +8,20 @@ from pathlib import Path
 
 from labkit.gemm.blocks import choose_blocks
 from labkit.gemm.tile import choose_tile
+from labkit.ladder.rungs import uncut
 from labkit.machine.caches import caches
 from labkit.matmul.declare import parse_sizes
 from labkit.records import find, io, provenance
-from labkit.records.model import KernelTraffic, Traffic
+from labkit.records.model import CacheShape, KernelTraffic, Traffic
 from labkit.roofline.codegen import host_target
 from labkit.show.screen import Screen
-from labkit.traffic import called, counters, valgrind
+from labkit.traffic import called, counters, maps, valgrind
 from labkit.traffic.hierarchy import shapes
 from labkit.traffic.streams import LOOPS, simulate, simulate_packed
 
+COUNTERS_SAY = "lines fetched in warm calls, prefetches too; on AMD what L2 has prefetched counts as served by L2"
 # What is simulated takes so long about; what runs under Valgrind is ended after so long.
-SIMULATION_SECONDS, VALGRIND_SECONDS = 55.0, 360.0
+SIMULATION_SECONDS, VALGRIND_SECONDS = 100.0, 360.0
 # Valgrind computes multiply-adds one by one, and a large product takes a minute. Small ones hardly leave L1.
 EXECUTED_SIZES = (256, 512, 1024)
 
@@ -53,7 +55,8 @@ def measure(sizes: Sequence[int], screen: Screen) -> Traffic:
     blocks, line = choose_blocks(tile, caches()[0]), levels[0].line_bytes
     kernels: list[KernelTraffic] = []
     simulated = {name: partial(simulate, name) for name in LOOPS}
-    simulated["packed"] = partial(simulate_packed, tile=tile, blocks=blocks)
+    for name, of in (("register tile", uncut(tile)), ("packed", blocks)):
+        simulated[name] = partial(simulate_packed, tile=tile, blocks=of)
     cells = [(name, n) for n in sizes for name in simulated]
     for at, (name, n) in enumerate(cells):
         done = SIMULATION_SECONDS * at / len(cells)
@@ -70,7 +73,7 @@ def measure(sizes: Sequence[int], screen: Screen) -> Traffic:
 
     executed = [n for n in sizes if n in EXECUTED_SIZES] or sizes
     found, valgrind_says = valgrind.measure(executed, levels, VALGRIND_SECONDS, progress)
-    counted = by_counters(sizes, line)
+    counted = by_counters(sizes, levels)
     return Traffic(
         schema="traffic/1",
         short_name=observed.hardware.short_name,
@@ -78,7 +81,9 @@ def measure(sizes: Sequence[int], screen: Screen) -> Traffic:
         caches=levels,
         notes=notes,
         instruments={
-            "counters": "lines loaded into L1 and the last level, of warm calls" if counted else "not available here",
+            "counters": "lines fetched in warm calls, prefetches too; on AMD what L2 prefetched counts as L2's"
+            if counted
+            else "not available here",
             "valgrind": valgrind_says,
             "simulation": "lines fetched and written back by plain loops, from the addresses that they touch",
         },
@@ -86,17 +91,20 @@ def measure(sizes: Sequence[int], screen: Screen) -> Traffic:
         blocks=[blocks.kc, blocks.nc],
         seconds=round(time.monotonic() - began, 1),
         kernels=[*counted, *found, *kernels],
+        maps=maps.maps(),
+        map_caches=maps.CACHES,
     )
 
 
-def by_counters(sizes: Sequence[int], line: int) -> list[KernelTraffic]:
-    """Warm calls of compiled products by the processor's counters: nothing where those do not open."""
-    found: list[KernelTraffic] = []
-    for name, n in called.order(sizes) if counters.count(lambda: None) else ():
-        call = partial(called.PRODUCTS[name], *called.operands(n))
-        call()
-        counts = counters.count(call)
-        moved = {level: line * count for level, count in counts.items() if level.startswith("L")}
-        cell = partial(KernelTraffic, kernel=name, n=n, instrument="counters", flops=2 * n**3)
-        found.append(cell(state="warm", bytes=moved, counts=counts))
+def by_counters(sizes: Sequence[int], levels: Sequence[CacheShape]) -> list[KernelTraffic]:
+    """Warm calls of compiled products by the processor's counters: nothing unless these tell of every level."""
+    names, found = [f"L{cache.level}" for cache in levels], []
+    if set(names) <= set(counters.count(lambda: None)):
+        for name, n, _ in called.order(sizes):
+            call = partial(called.PRODUCTS[name], *called.operands(n))
+            call()
+            counts = counters.count(call)
+            moved = {level: cache.line_bytes * counts.get(level, 0) for level, cache in zip(names, levels, strict=True)}
+            cell = partial(KernelTraffic, kernel=name, n=n, instrument="counters", flops=2 * n**3)
+            found.append(cell(state="warm", bytes=moved, counts=counts))
     return found

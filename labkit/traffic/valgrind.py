@@ -1,7 +1,7 @@
 """Compiled code executed under Valgrind: the lines that cross the first level and a last one, as Callgrind counts them.
 
 Callgrind knows a first level and a last one: each level beyond the first is the last one of a process of its own. It
-counts what is fetched, not what is written back, and prefetches nothing.
+counts what is fetched, and what the last one writes back, and prefetches nothing.
 """
 
 import json
@@ -12,7 +12,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
 from labkit.errors import UserError
@@ -32,7 +31,7 @@ def start(program: Sequence[str], first: CacheShape, last: CacheShape, folder: P
     if not shutil.which("valgrind"):
         raise UserError("Valgrind is not installed: every Linux distribution has a package of that name")
     one, two = (f"{cache.bytes},{cache.ways},{cache.line_bytes}" for cache in (first, last))
-    cache = ("--cache-sim=yes", f"--I1={one}", f"--D1={one}", f"--LL={two}")
+    cache = ("--cache-sim=yes", "--simulate-wb=yes", f"--I1={one}", f"--D1={one}", f"--LL={two}")
     when = ("--instr-atstart=no", f"--dump-before={called.MARK}", f"--callgrind-out-file={folder}/counts")
     command = ["valgrind", "--tool=callgrind", *cache, *when, sys.executable, "-P", *program]
     with (folder / "said").open("wb") as said, (folder / "errors").open("wb") as errors:
@@ -40,16 +39,16 @@ def start(program: Sequence[str], first: CacheShape, last: CacheShape, folder: P
         return subprocess.Popen(command, stdout=said, stderr=errors, start_new_session=True)
 
 
-def counts(folder: Path) -> list[tuple[int, int]]:
-    """Lines fetched into the first and into the last level up to each mark so far, from the one before it."""
-    found: list[tuple[int, int]] = []
+def counts(folder: Path) -> list[tuple[int, int, int]]:
+    """From each mark so far to the next: lines fetched into the first level, into the last, written back from this."""
+    found: list[tuple[int, int, int]] = []
     while part := text(folder / f"counts.{len(found) + 1}"):
         names, totals = (re.search(rf"^{word}: (.*)$", part, re.MULTILINE) for word in ("events", "totals"))
         if not names or not totals:  # it is being written
             break
         events = dict(zip(names[1].split(), map(int, totals[1].split()), strict=False))  # zeros at its end are left out
-        first, last = (sum(events.get(f"{level}m{kind}", 0) for kind in "rw") for level in ("D1", "DL"))
-        found.append((first, last))
+        first, last, back = (sum(events.get(kind + way, 0) for way in "rw") for kind in ("D1m", "DLm", "DLdm"))
+        found.append((first, last, back))
     return found
 
 
@@ -59,6 +58,7 @@ def measure(
     """(compiled products as far as `seconds` allow, what to say of them); `progress` hears the portion and the step."""
     program = ["-m", "labkit.traffic.called", str(SWEEPS * levels[-1].bytes), *map(str, sizes)]
     cells, marks = list(called.order(sizes)), len(called.STATES) + 1
+    parts = [(kernel, n) for kernel, n, rows in cells for _ in rows]
     runs: dict[str, subprocess.Popen[bytes]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder, until = Path(name), time.monotonic() + seconds
@@ -68,8 +68,8 @@ def measure(
                 runs[f"L{last.level}"] = start(program, levels[0], last, folder / f"L{last.level}")
             while (late := any(run.poll() is None for run in runs.values())) and time.monotonic() < until:
                 done = min(len(list((folder / level).glob("counts.*"))) for level in runs)
-                kernel, n = cells[min(done // marks, len(cells) - 1)]
-                progress(done / (marks * len(cells)), f"{kernel} at N = {n} under Valgrind")
+                kernel, n = parts[min(done // marks, len(parts) - 1)]
+                progress(done / (marks * len(parts)), f"{kernel} at N = {n} under Valgrind")
                 time.sleep(POLL_SECONDS)
         except UserError as error:
             return [], str(error)
@@ -78,16 +78,31 @@ def measure(
                 run.kill()  # if it has not ended
                 run.wait()
         status = next((run.returncode for run in runs.values() if run.returncode), 0)
-        parts = {level: counts(folder / level) for level in runs}
+        counted = [counts(folder / level) for level in runs]
         facts = json.loads(text(folder / next(iter(runs)) / "said") or "{}")
-    found, whole = [], min(map(len, parts.values()))
-    for at in (at for at in range(whole) if at % marks):  # what comes before a cold call is the sweep
-        (kernel, n), state = cells[at // marks], called.STATES[at % marks - 1]
-        lines = [next(iter(parts.values()))[at][0], *(part[at][1] for part in parts.values())]
-        moved = {f"L{c.level}": count * c.line_bytes for c, count in zip(levels, lines, strict=True)}
-        blas = facts["kernel"] if kernel == "matmul" else None
-        cell = partial(KernelTraffic, kernel=kernel, n=n, instrument="valgrind", flops=2 * n**3)
-        found.append(cell(state=state, bytes=moved, blas_kernel=blas))
+    found, at, names, line = [], 0, [f"L{cache.level}" for cache in levels], levels[0].line_bytes
+    for kernel, n, rows in cells:
+        if min(map(len, counted)) < at + marks * len(rows):
+            break
+        for place, state in enumerate(called.STATES, 1):  # what comes before a cold call is the sweep
+            places = [at + marks * part + place for part in range(len(rows))]
+            (into_first, *_), into_last, written = (
+                [line * called.whole(n, rows, [run[i][kind] for i in places]) for run in counted] for kind in range(3)
+            )
+            found.append(
+                KernelTraffic(
+                    kernel=kernel,
+                    n=n,
+                    instrument="valgrind",
+                    state=state,
+                    flops=2 * n**3,
+                    bytes=dict(zip(names, [into_first, *into_last], strict=True)),
+                    write_back_bytes=dict(zip(names[1:], written, strict=True)),
+                    portion=sum(rows) / n,
+                    blas_kernel=facts["kernel"] if kernel == "matmul" else None,
+                )
+            )
+        at += marks * len(rows)
     why = "the time was up" if late else f"its program ended with status {status}"
     if not found:
         return [], f"nothing was counted under Valgrind: {why}"

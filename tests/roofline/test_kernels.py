@@ -1,12 +1,13 @@
 """Where kernels stand on the roofline, what they answer to, and what is noticed when one stands above it."""
 
 import made_up
+import msgspec
 import pytest
 
 from labkit.machine.caches import Cache
-from labkit.records.model import Ridge, Roofline
+from labkit.records.model import KernelTraffic, Ridge, Roofline
 from labkit.roofline.derive import derive
-from labkit.roofline.kernels import METHODS, bandwidth_at, place
+from labkit.roofline.kernels import METHODS, bandwidth_at, delivered, nearest_limit, place
 
 MIB = 1 << 20
 
@@ -19,6 +20,12 @@ def with_rate(name: str, rate: float, n: int | None = None) -> Roofline:
         s.flops, s.n = s.flops * n // s.n, n
     s.seconds = [s.amount / rate / 1e9] * len(s.seconds)
     return derive(m)
+
+
+def with_levels(roofline: Roofline, **gbs: float) -> Roofline:
+    """The same where caches have these bandwidths too."""
+    ridges = [Ridge(level=level, gbs=most, flop_per_byte=100 / most) for level, most in gbs.items()]
+    return msgspec.structs.replace(roofline, ridge=[*ridges, *(r for r in roofline.ridge if r.level not in gbs)])
 
 
 def placed(roofline, results=None):
@@ -45,6 +52,17 @@ def test_a_product_stands_between_no_reuse_or_what_its_rate_proves_and_compulsor
     assert all(found[method].intensity_high == pytest.approx(1024 / 6) for method in METHODS)
     assert found["naive"].intensity == 0.25
     assert found["matmul"].intensity == pytest.approx(80.0 / made_up.DRAM, rel=0.02)
+
+
+def test_a_level_delivers_what_the_one_before_it_fetches_and_dram_what_the_last_does():
+    roofline, flops = with_levels(made_up.roofline(), L2=60.0, L3=30.0), 2 * 1024**3
+    moved = {"L1": flops, "L2": flops // 4, "L3": 0}  # 1 and 4 flop/byte, and nothing
+    cell = KernelTraffic(kernel="x", n=1024, instrument="valgrind", state="warm", flops=flops, bytes=moved)
+    found = delivered(cell, roofline)
+    assert [(d.level, d.intensity) for d in found] == [("L2", 1.0), ("L3", 4.0), ("DRAM", None)]
+    assert [d.gflops for d in found[:2]] == [60.0, roofline.peak.fp32_fma_gflops.best]
+    assert found[2].gflops == roofline.peak.fp32_fma_gflops.best, "what delivers nothing bounds nothing"
+    assert nearest_limit(30.0, 0.01, found) == ("L2", 0.5)
 
 
 def test_the_limit_of_a_working_set_is_never_below_the_bandwidth_of_sets_of_its_size():

@@ -51,7 +51,7 @@ def rooflines():
         yield roofline.draw(found, place(found))
         yield bandwidth.draw(found)
     for sizes in (THREE, EIGHT):
-        yield misses.draw(made_up.traffic(sizes))
+        yield from misses.drawings(made_up.traffic(sizes)).values()
     found = measured_roofline()
     yield roofline.draw(found, place(found, made_up.results()), made_up.traffic())
     for rates in RATES:

@@ -7,6 +7,7 @@ import made_up
 import msgspec
 import pytest
 
+from labkit.records.model import Ridge
 from labkit.roofline.kernels import place
 from labkit.show import pages
 from labkit.show.numbers import times
@@ -173,9 +174,25 @@ def test_bytes_that_were_counted_take_the_place_of_bounds_in_the_third_answer_an
 def test_each_product_is_told_which_limit_it_is_nearest_to():
     kernels = place(ROOFLINE, made_up.results())
     written = flowing(pages.roofline_page(ROOFLINE, made_up.manifest("01-roofline"), kernels, made_up.traffic()))
-    assert "`np.matmul` is bound by the peak" in written
+    assert "`np.matmul` is bound by arithmetic" in written
     assert "No limit bounds `naive`" in written
+    assert "inf" not in written.replace("inference", "")
     assert "The bytes that really moved" not in flowing(roofline_page(ROOFLINE))
+
+
+def test_a_product_below_all_limits_is_told_what_its_levels_need_one_after_the_other():
+    ridges = [Ridge(level=level, gbs=gbs, flop_per_byte=100 / gbs) for level, gbs in (("L2", 80.0), ("L3", 70.0))]
+    loops = [changed(ROOFLINE.bandwidth[0], level=ridge.level) for ridge in ridges]
+    dram = [ridge for ridge in ROOFLINE.ridge if ridge.level == "DRAM"]
+    record = changed(ROOFLINE, ridge=[*ridges, *dram], bandwidth=[*ROOFLINE.bandwidth, *loops])
+    moved = made_up.traffic()
+    for cell in moved.kernels:
+        cell.bytes |= {"L1": cell.n**3 * 4, "L2": cell.n**3 * 4} if cell.kernel == "einsum" else {}
+    kernels = place(record, made_up.results())
+    written = flowing(pages.roofline_page(record, made_up.manifest("01-roofline"), kernels, moved))
+    assert "of its nearest limit, L3, from where it fetches 4 MiB for each row of C" in written
+    assert "54 ms for L2, 61 ms for L3 and" in written
+    assert "L2 delivers 20 of 80.0 GB/s" in written
 
 
 # --- the roofline --------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pytest
 from labkit import cli
 from labkit.records import io
 from labkit.records.model import Traffic
-from labkit.traffic import counters, valgrind
+from labkit.traffic import called, counters, valgrind
 from labkit.traffic.hierarchy import shape
 
 
@@ -26,7 +26,9 @@ def test_the_record_has_every_loop_cold_and_warm_and_says_what_is_missing(tmp_pa
     monkeypatch.setattr(counters, "_open", lambda *_: -1)
     assert traffic(tmp_path) == 0
     record = io.read(tmp_path / io.TRAFFIC, Traffic)
-    every = product(("naive", "blocked", "i-k-j", "packed"), (16, 32), ("cold", "warm"))
+    every = product(
+        ("naive", "blocked", "i-k-j", "i-k-j blocks", "register tile", "packed"), (16, 32), ("cold", "warm")
+    )
     assert {(k.kernel, k.n, k.state) for k in record.kernels} == set(every)
     assert record.instruments["counters"] == "not available here"
     assert record.instruments["valgrind"].startswith("Valgrind is not installed")
@@ -60,16 +62,29 @@ def test_a_valgrind_that_fails_or_takes_too_long_is_one_sentence(tmp_path, monke
 
 
 def test_counts_are_those_between_marks_that_are_written_whole(tmp_path):
-    events = "events: Ir Dr Dw I1mr D1mr D1mw ILmr DLmr DLmw\n"
-    (tmp_path / "counts.1").write_text(f"{events}fn=a\ntotals: 9 8 7 6 5 4 3 2 1\n")
+    events = "events: Ir Dr Dw I1mr D1mr D1mw ILmr DLmr DLmw ILdmr DLdmr DLdmw\n"
+    (tmp_path / "counts.1").write_text(f"{events}fn=a\ntotals: 9 8 7 6 5 4 3 2 1 9 7 6\n")
     (tmp_path / "counts.2").write_text(f"{events}totals: 9 8 7 6 5\n")
     (tmp_path / "counts.3").write_text(events)
-    assert valgrind.counts(tmp_path) == [(9, 3), (5, 0)]
+    assert valgrind.counts(tmp_path) == [(9, 3, 13), (5, 0, 0)]
 
 
-def test_counters_count_a_call_or_are_absent_without_a_word(capfd):
-    called = []
-    counts = counters.count(lambda: called.append(1))
-    assert set(counts) <= set(counters.EVENTS)
-    assert len(called) == bool(counts)
-    assert capfd.readouterr() == ("", "")
+# Lines as Callgrind counted them, of the generated product with a tile of 6 x 16: of some rows of A, and of all.
+@pytest.mark.parametrize(
+    ("n", "rows", "lines", "all_rows"),
+    [
+        (256, (96, 192), (71842, 143122), 192042),  # into L1, warm
+        (256, (96, 192), (7589, 10639), 12711),  # into L2, cold
+        (512, (96, 192), (275109, 549532), 1475181),
+        (512, (96, 192), (71215, 136211), 353757),  # into L2, warm
+        (512, (96, 192), (23137, 29257), 49742),  # into L3, cold
+    ],
+)
+def test_two_slices_of_a_product_tell_within_2_percent_what_the_whole_fetches(n, rows, lines, all_rows):
+    assert called.whole(n, rows, lines) == pytest.approx(all_rows, rel=0.02)
+    assert called.whole(n, (n,), [all_rows]) == all_rows
+    assert called.whole(n, rows, (40, 2)) == 0, "a few lines of chance are no negative count"
+
+
+def test_a_product_too_long_for_valgrind_is_sliced_and_no_other_is():
+    assert {(name, n) for name, n, rows in called.order([256, 512, 1024]) if len(rows) > 1} == {("generated", 1024)}

@@ -112,6 +112,13 @@ def test_rows_a_power_of_two_apart_miss_the_first_level_in_every_step_and_others
     assert spread < 0.1 * 496**3
 
 
+def test_blocks_of_the_ladder_fetch_each_matrix_as_often_as_they_pass_over_it():
+    n, second = 512, [shape(1, 256 * KIB, 64)]  # which holds a block of B, 64 x 256, with rows of A and C beside it
+    a, b, c = 512 // 256, 1, 1 + 512 // 64  # C is set to zero first
+    found = fetched(simulate("i-k-j blocks", n, second))[0]
+    assert found == pytest.approx((a + b + c) * n * n / 16, rel=0.02)
+
+
 def test_blocks_cut_what_crosses_the_second_level_and_not_what_crosses_the_first():
     naive, blocked = (fetched(simulate(name, 1024, LEVELS[:2], 1 << 22)) for name in ("naive", "blocked"))
     assert naive[1] > 100 * blocked[1]
@@ -128,7 +135,7 @@ def test_packing_moves_a_matrix_more_with_each_pass_that_smaller_blocks_make_ove
     n, matrix, tile = 256, 256 * 256 // 16, Tile(6, 2, 8, True, "x")
 
     def moves(kc, nc):
-        return fetched(simulate_packed(n, LEVELS, tile, Blocks(kc, nc, 64, 512, 512)))[0]
+        return fetched(simulate_packed(n, LEVELS, tile, Blocks(tile.mr, kc, nc, 64, 512, 512)))[0]
 
     for passes in (2, 4):
         assert moves(n // passes, n) - moves(n, n) == pytest.approx((passes - 1) * matrix, rel=0.1)

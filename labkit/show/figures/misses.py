@@ -1,21 +1,25 @@
 """misses.png: the lines that a step of each loop fetches from the next level, over N."""
 
+from typing import Any
+
 from matplotlib.axes import Axes
 
 from labkit.records.model import Traffic
 from labkit.show import canvas, numbers
 from labkit.show.canvas import Drawing, Label, Place, Point
-from labkit.show.styles import BLACK, GREEN, GREY, ORANGE, PURPLE, VERMILION, Style
+from labkit.show.figures import maps
+from labkit.show.styles import BLACK, GREY, LOOPS, WHITE
 
-HEIGHT_INCHES = 4.4
-LOOPS = {
-    "naive": Style("naive", PURPLE, "v"),
-    "i-k-j": Style("i, k, j", ORANGE, "D"),
-    "blocked": Style("blocked", VERMILION, "^"),
-    "packed": Style("packed", GREEN, "s"),
-}
+NAME, HEIGHT_INCHES = "misses.png", 4.7
 SIDES = ((-4, "right"), (4, "left"))
 LEAST = 1e-4  # lines per step: less is drawn at the lower edge
+
+
+def drawings(traffic: Traffic | None) -> dict[str, Drawing]:
+    """The figures of the bytes that moved, by file name: none without their record."""
+    if not traffic:
+        return {}
+    return {NAME: draw(traffic)} | ({"maps.png": maps.draw(traffic)} if traffic.maps else {})
 
 
 @canvas.look
@@ -24,10 +28,12 @@ def draw(traffic: Traffic) -> Drawing:
     title = f"Cache lines fetched per step of a matrix product on {traffic.short_name}, simulated, warm"
     shown = traffic.caches[:2]
     figure, panels = canvas.new_figure(
-        title, HEIGHT_INCHES, 1, len(shown), sharey=True, left=0.105, right=0.87, top=0.8, bottom=0.13, wspace=0.3
+        title, HEIGHT_INCHES, 1, len(shown), sharey=True, left=0.105, right=0.87, top=0.82, bottom=0.18, wspace=0.3
     )
     points = [p for i, axes in enumerate(panels) for p in _draw_panel(axes, traffic, i)]
     panels[0].set_ylabel("lines per multiply-add")
+    says = "filled, joined: N is a power of two;  hollow, dotted: it is not"
+    figure.text(0.012, 0.06 / HEIGHT_INCHES, says, fontsize=canvas.FONT, color=GREY, va="bottom")
     return Drawing(figure, title, points, {"loop": LOOPS})
 
 
@@ -49,21 +55,26 @@ def _draw_panel(axes: Axes, traffic: Traffic, which: int) -> list[Point]:
     points = []
     for name, style in LOOPS.items():
         found = sorted((k for k in traffic.kernels if (k.kernel, k.state) == (name, "warm")), key=lambda k: k.n)
-        lines = [max(LEAST, k.bytes[level] / cache.line_bytes / k.n**3) for k in found]
         tags = {"loop": name}
-        drawn = axes.plot([k.n for k in found], lines, f"{style.marker}-", color=style.colour, ms=5, lw=1.5)
-        canvas.tag(drawn, tags)
+
+        lines = {k.n: k.bytes[level] / cache.line_bytes / k.n**3 for k in found}
+        shown = {n: max(LEAST, y) for n, y in lines.items()}
+        # Two curves: rows a power of two apart fall into few sets of a cache.
+        for other, line, face in ((True, canvas.DOTTED, WHITE), (False, "-", style.colour)):
+            curve = {n: y for n, y in shown.items() if bool(n & (n - 1)) == other}
+            look: dict[str, Any] = {"color": style.colour, "mfc": face, "ls": line, "ms": 5.5, "mew": 1.4, "lw": 1.4}
+            canvas.tag(axes.plot(list(curve), list(curve.values()), style.marker, **look), tags)
         if found:
-            labels.append((found[-1].n, lines[-1], style.name, style.colour, tags))
-        for k, y in zip(found, lines, strict=True):
+            labels.append((found[-1].n, shown[found[-1].n], style.name, style.colour, tags))
+        for k in found:
             facts = {
                 "loop": style.name,
                 "N": str(k.n),
                 "into": level,
                 "bytes": numbers.bytes_(k.bytes[level]),
-                "lines per step": numbers.significant(k.bytes[level] / cache.line_bytes / k.n**3, 2),
+                "lines per step": numbers.significant(lines[k.n], 2),
             }
-            points.append(Point(axes, k.n, y, "Lines per step", facts, tags))
+            points.append(Point(axes, k.n, shown[k.n], "Lines per step", facts, tags))
     axes.axhline(1, color=BLACK, lw=0.8, ls=canvas.DOTTED, zorder=1)
     canvas.label_ends(axes, labels)
     return points

@@ -163,9 +163,9 @@ def _draw_roof(axes: Axes, run: Run, colour: str, tags: Tags, alone: bool) -> li
     end = right / BEYOND_RIGHT
     limits = [
         (end, peak, "measured fp32 peak of one core", numbers.flops(peak)),
-        (end, no_reuse, "memory limit with no reuse (0.25 flop/byte)", numbers.flops(no_reuse)),
-        (max(left, star), peak, "the memory limit meets the peak", f"N* = {star:.0f}"),
-        (left, start, "memory limit, each matrix moved once", f"{numbers.significant(gbs)} GB/s × N/6 flop/byte"),
+        (end, no_reuse, "limit of DRAM with no reuse (0.25 flop/byte)", numbers.flops(no_reuse)),
+        (max(left, star), peak, "the limit of DRAM meets the peak", f"N* = {star:.0f}"),
+        (left, start, "limit of DRAM, each matrix moved once", f"{numbers.significant(gbs)} GB/s × N/6 flop/byte"),
     ]
     table = "Limits" if alone else f"Limits: {run.name}"
     return [Point(axes, x, y, table, {"limit": what, "value": value}, tags) for x, y, what, value in limits]
@@ -194,7 +194,7 @@ def _name_limits(axes: Axes, run: Run) -> None:
     no_reuse, middle = NO_REUSE_INTENSITY * roof.dram_gbs, (left * right) ** 0.5
     for y, says, ink in (
         (peak, f"measured fp32 FMA peak of one core: {numbers.flops(peak)}", BLACK),
-        (no_reuse, f"no reuse: {gbs} GB/s × 0.25 flop/byte = {numbers.flops(no_reuse)}", GREY),
+        (no_reuse, f"no reuse: DRAM {gbs} GB/s × 0.25 flop/byte = {numbers.flops(no_reuse)}", GREY),
     ):
         end = right / BEYOND_RIGHT
         ends = ((end, 0, "right"), (end / ARROW_AT, -9, "right"), (left, 4, "left"), (middle, 0, "center"))
@@ -203,7 +203,7 @@ def _name_limits(axes: Axes, run: Run) -> None:
         ]
         canvas.place(axes, says, places, ink, bbox=canvas.MASK, zorder=2.5)
     where = "" if star > left else ", left of this axis"
-    says = f"N* = {star:.0f}{where}: the memory limit,\n{gbs} GB/s × N/6 flop/byte, meets the peak"
+    says = f"N* = {star:.0f}{where}: the limit of DRAM,\n{gbs} GB/s × N/6 flop/byte, meets the peak"
     at, low = max(left, star), axes.get_ylim()[0]
     heights = [low * (peak / low) ** portion for portion in (0.55, 0.45, 0.65, 0.35, 0.25, 0.75, 0.15)]
     sides = ((6, "left"), (-6, "right")) if star < middle else ((-6, "right"), (6, "left"))

@@ -6,19 +6,23 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from labkit.records.model import Ridge, Roofline, Traffic
-from labkit.roofline.kernels import METHODS, Delivered, PlacedKernel, delivered
+from labkit.roofline.alone import PEAK
+from labkit.roofline.kernels import METHODS, Delivered, PlacedKernel, delivered, nearest_limit
 from labkit.show import canvas, numbers, styles, text
 from labkit.show.canvas import Drawing, Label, Place, Point
 from labkit.show.styles import BLACK, GREY
 
 # flop/byte, and GFLOPS from below an interpreted loop to above the peak. Left of where the levels begin they are named.
-X_LOW, LEVELS_FROM, X_HIGH, Y_MOST, ROOM_ABOVE = 0.0016, 0.04, 500.0, 1e-3, 1.6
+X_LOW, LEVELS_FROM, X_HIGH, Y_MOST, ROOM_ABOVE = 0.0006, 0.02, 500.0, 1e-3, 1.6
+KEY_HEIGHTS = (0.1, 0.3, 0.03, 0.002)  # GFLOPS: where the key of the dots may stand
 # The lowest kernel keeps room for its label: the axis begins at this portion of it, if that is lower.
 BELOW_LOWEST = 0.18
 # More than the peak is seen only where adds have units of their own; less says nothing new.
 ADD_CEILING, ABOVE_PEAK = "FMA + ADD", 1.01
 # Ceilings nearer than this share a name.
 SAME_CEILING = 1.03
+# Dots of a kernel nearer than this are drawn as one, in halves.
+SAME_INTENSITY = 1.15
 
 
 @canvas.look
@@ -47,6 +51,9 @@ def draw(roofline: Roofline, kernels: Sequence[PlacedKernel], traffic: Traffic |
             said = f"{styles.of_method(kernel.name).name} {_rate(kernel)}, {text.distance(kernel)}"
             at = canvas.around((kernel.intensity, kernel.gflops))
             canvas.place(axes, said, at, styles.of_method(kernel.name).colour, {"kernel": kernel.name})
+    if traffic and products:
+        says = "dots: flop per byte that the level of that colour delivers;\ndotted: up to the nearest limit"
+        canvas.place(axes, says, [((X_LOW, y), (8, 0), "left", "center") for y in KEY_HEIGHTS], GREY, linespacing=1.3)
     choices = {"kernel": {k.name: styles.of_method(k.name) for k in kernels}} if kernels else {}
     return Drawing(figure, title, points, choices)
 
@@ -149,14 +156,21 @@ def _draw_kernel(axes: Axes, kernel: PlacedKernel) -> Point:
 
 
 def _draw_moved(axes: Axes, kernel: PlacedKernel, levels: Sequence[Delivered]) -> list[Point]:
-    """A dot under the diagonal of each level that delivers something, joined by a line."""
+    """A dot for each level that delivers something, joined by a line, and a dotted one up to the nearest limit."""
     style, y, tags = styles.of_method(kernel.name), kernel.gflops, {"kernel": kernel.name}
     found = [(d.intensity, d) for d in levels if d.intensity]
     drawn = axes.plot([min(x for x, _ in found), X_HIGH], [y, y], color=style.colour, lw=1.0, zorder=3)
+    limit, _ = nearest_limit(y, kernel.fraction, levels)
+    for x, d in found[-1:] if limit == PEAK else [(x, d) for x, d in found if d.level == limit]:
+        drawn += axes.plot([x, x], [y, d.gflops], color=style.colour, lw=1.2, ls=canvas.DOTTED, zorder=3)
     points = []
-    for x, d in found:
+    for at, (x, d) in enumerate(found):
         colour = styles.LEVELS.get(d.level, GREY)
-        drawn += axes.plot(x, y, style.marker, color=style.colour, mfc=colour, ms=7, mew=1.5, zorder=6)
+        look: dict[str, Any] = {"color": style.colour, "mfc": colour, "ms": 8.5, "mew": 1.5, "zorder": 6}
+        # A dot that would hide the one before it, as where a level keeps nothing, is the right half of both.
+        if at and x < SAME_INTENSITY * found[at - 1][0]:
+            look |= {"fillstyle": "right", "markerfacecoloralt": styles.LEVELS.get(found[at - 1][1].level, GREY)}
+        drawn += axes.plot(x, y, style.marker, **look)
         facts = {
             "kernel": f"{style.name}, N = {kernel.n:,}",
             "rate": _rate(kernel),
