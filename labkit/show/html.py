@@ -150,10 +150,11 @@ def _answers(run: Run, drawn: Mapping[str, Drawing], name: str) -> list[Section]
     told = list(zip(text.answers(run.results, run.analysis), pages.evidence(run), strict=True))
     brief = [f"1. [{answer.question}]({where[i]})\n\n   {answer.says}" for i, (answer, _) in enumerate(told)]
     notes = [f"**{head}**: {says}" for head, says in text.notes(run.results, run.analysis)]
-    parts = [Section("answers", "Answers", "\n\n".join(["# The four answers", *brief, *notes]), {}, name)]
+    of_run = f": {name}" if name else ""
+    parts = [Section("answers", f"Answers{of_run}", "\n\n".join(["# The four answers", *brief, *notes]), {}, name)]
     for file, group in beside.items():
         said = [f"# {told[i][0].question}\n\n{told[i][0].says}\n\n{told[i][1]}" for i in group]
-        title = " ".join(text.plain(told[i][0].question) for i in group)
+        title = " ".join(text.plain(told[i][0].question) for i in group) + of_run
         parts.append(Section(where[group[0]], title, "\n\n".join(said), {file: drawn[file]}, name, beside=True))
     return parts
 

@@ -83,16 +83,16 @@ def _draw_cell(
     alone = np.array([flag is None for flag in flags])
     ends = place + ORDER_FROM, place + DENSITY_TO
     low, high = (part * x / cell.peak_fraction.value for x in (cell.peak_fraction.low, cell.peak_fraction.high))
-    axes.fill_between(ends, low, high, color=GREY, alpha=0.25, lw=0, zorder=0)
+    axes.fill_between(ends, low, high, color=GREY, alpha=0.15, lw=0, zorder=0)
     axes.plot(ends, [part, part], color=BLACK, lw=1.0, zorder=1)
     at = place + ORDER_FROM + (ORDER_TO - ORDER_FROM) * (np.arange(len(y)) + 0.5) / len(y)
     pale = styles.pale(style.colour)
     for chosen, edge, face in (
-        (~alone & (y == rates), pale, pale),
+        (~alone & (y == rates), style.colour, pale),
         (y != rates, style.colour, styles.WHITE),
         (alone & (y == rates), style.colour, style.colour),
     ):
-        axes.plot(at[chosen], y[chosen], style.marker, mec=edge, mfc=face, ms=3.2, mew=0.6, lw=0, zorder=2)
+        axes.plot(at[chosen], y[chosen], style.marker, mec=edge, mfc=face, ms=3.4, mew=0.4, lw=0, zorder=2)
     levels = np.linspace(*axes.get_ylim(), STEPS)
     every = _density(levels, rates)
     width = (DENSITY_TO - DENSITY_FROM) / every.max()
