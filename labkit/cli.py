@@ -138,7 +138,11 @@ COMMANDS = {
         "labkit.show.html:run",
         "Make one HTML file to explore: answers, figures, tables.",
         "experiments/03-matmul-perf --output report.html",
-        (FOLDERS, ("--output", {"type": Path, "default": Path("report.html"), "help": "(default: report.html)"})),
+        (
+            FOLDERS,
+            ("--label", {"action": "append", "default": [], "metavar": "NAME", "help": "a name for each DIR"}),
+            ("--output", {"type": Path, "default": Path("report.html"), "help": "(default: report.html)"}),
+        ),
     ),
     "export": Command(
         "labkit.export:run",

@@ -69,9 +69,11 @@ def read_run(folder: Path, name: str = "") -> Run:
     )
 
 
-def gather(folders: Sequence[Path]) -> list[Run]:
-    """The results in these folders, each named by the last part of its path in which they differ."""
-    names = _folder_names(folders) if len(folders) > 1 else [""]
+def gather(folders: Sequence[Path], labels: Sequence[str] = ()) -> list[Run]:
+    """The results in these folders, each named by its label or the last part of its path in which they differ."""
+    if labels and (len(labels) != len(folders) or len(set(labels)) != len(labels)):
+        raise UserError(f"{len(folders)} folders need as many labels, no two the same: repeat --label, or leave it out")
+    names = labels or (_folder_names(folders) if len(folders) > 1 else [""])
     return [read_run(locate(folder), name) for folder, name in zip(folders, names, strict=True)]
 
 

@@ -20,11 +20,18 @@ from labkit.records.model import Manifest
 from labkit.roofline.kernels import place
 from labkit.show import canvas, pages, styles, tables, text
 from labkit.show.canvas import Drawing
-from labkit.show.figures import bandwidth, history, ladder, misses, perf, repeat, roofline, samples
+from labkit.show.figures import bandwidth, history, ladder, limits, misses, perf, repeat, roofline, samples
 from labkit.show.figures import comparison as comparison_figure
 from labkit.show.tables import Table
 
 # The kinds of sections whose pages link to each other, by the folder or file that a page names.
+# The picture of each answer: the first of these that the records can draw.
+PICTURES = (
+    ("perf.png",),
+    ("ladder.png", "perf.png"),
+    ("roofline.png", "limits.png"),
+    ("misses.png", "perf.png"),
+)
 LINKED = {find.BENCH: "benchmark", find.ROOFLINE: "roofline", find.LADDER: "ladder", "repeat.md": "repeat"}
 # What is too wide scrolls by itself, by keyboard too.
 _SCROLLING = {
@@ -53,6 +60,7 @@ class Section:
     drawings: Mapping[str, Drawing] = field(default_factory=dict)
     name: str = ""
     folded: bool = False  # shown when it is asked for
+    beside: bool = False  # its drawing stands beside all of its text
 
     @property
     def id(self) -> str:
@@ -61,7 +69,7 @@ class Section:
 
 def run(args: argparse.Namespace) -> int:
     """The command: read the runs in `args.folders`, write the file `args.output`."""
-    runs = find.gather(args.folders)
+    runs = find.gather(args.folders, args.label)
     data = render(runs).encode()
     io.write_atomically(args.output, data)
     print(f"Written: {args.output}, {len(data) / 1e6:.1f} MB, {', '.join(run.name for run in runs)}")
@@ -73,17 +81,16 @@ def render(runs: Sequence[Run]) -> str:
     several = len(runs) > 1
     # Of many runs only what compares them: a page for each would take as many megabytes.
     parts = [part for run in runs for part in sections(run, several)] if len(runs) <= perf.MOST_TOGETHER else []
-    if not several:
-        parts.insert(0, answers(runs[0]))
-    else:
+    if several:
         record = compare(runs)
-        page = comparison.page(record, comparison.FIGURE) + "\n## All runs over N\n\n![GFLOPS over N](perf.png)\n"
         curves = perf.draw(runs) if len(runs) <= perf.MOST_TOGETHER else perf.draw_each(runs)
-        drawings = {comparison.FIGURE: comparison_figure.draw(record), "perf.png": curves}
+        first = [Section("curves", "Over N", "# All runs over N\n\n![GFLOPS over N](perf.png)", {"perf.png": curves})]
         if dated := history.in_order(runs):
-            page += "\n## Over time\n\n![Fractions of peak over time](history.png)\n"
-            drawings["history.png"] = history.draw(dated)
-        parts.insert(0, Section("comparison", "Comparison", page, drawings))
+            page = "# Over time\n\n![Fractions of peak over time](history.png)"
+            first.append(Section("history", "Over time", page, {"history.png": history.draw(dated)}))
+        drawings = {comparison.FIGURE: comparison_figure.draw(record)}
+        first.append(Section("comparison", "Comparison", comparison.page(record, comparison.FIGURE), drawings))
+        parts = first + parts
     what = f"{len(runs)} runs side by side" if several else runs[0].results.short_name
     script = _ENVIRONMENT.get_template("report.js").render()
     # Nothing but this script may run, and nothing is fetched from anywhere. Drawings have styles of their own.
@@ -91,7 +98,7 @@ def render(runs: Sequence[Run]) -> str:
     allowed = f"script-src 'sha256-{digest}'; style-src 'unsafe-inline'"
     return _ENVIRONMENT.get_template("report.html.j2").render(
         title=f"Why is np.matmul so much faster than a loop? {what}",
-        sections=[(part, to_html(part, {p.kind: p.id for p in parts if p.name == part.name})) for part in parts],
+        sections=[(part, to_html(part, [other for other in parts if other.name == part.name])) for part in parts],
         variables=styles.variables(),
         script=Markup(script),
         policy=f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'",
@@ -99,40 +106,66 @@ def render(runs: Sequence[Run]) -> str:
 
 
 def sections(run: Run, several: bool = False) -> list[Section]:
-    """The pages of a run: the benchmark, and what stands beside it."""
-    found = [("benchmark", "Benchmark", pages.matmul_page(run), {"perf.png": perf.draw([run])})]
+    """A run: the four answers, each beside its picture, and then the pages of what was measured."""
+    kernels = place(run.roofline, run.results) if run.roofline else []
+    drawn = {"perf.png": perf.draw([run])}
+    found = [("benchmark", "Benchmark", pages.matmul_page(run, answered=True), "")]
     if run.roofline:
+<<<<<<< HEAD
         kernels = place(run.roofline, run.results)
         page = pages.roofline_page(run.roofline, _manifest(run, find.ROOFLINE), kernels, run.traffic)
         drawn = roofline.draw(run.roofline, kernels, run.traffic)
         drawings = {"roofline.png": drawn, "bandwidth.png": bandwidth.draw(run.roofline)}
         drawings |= misses.drawings(run.traffic)
         found.append(("roofline", "Roofline", page, drawings))
+=======
+        drawn["roofline.png"] = roofline.draw(run.roofline, kernels, run.traffic)
+        drawn["bandwidth.png"] = bandwidth.draw(run.roofline)
+        if run.traffic:
+            drawn["misses.png"] = misses.draw(run.traffic)
+        page = pages.roofline_page(run.roofline, _manifest(run, find.ROOFLINE), kernels, run.traffic)
+        found.append(("roofline", "Roofline", page, "bandwidth.png"))
+    else:
+        drawn["limits.png"] = limits.draw(run)
+>>>>>>> 041953667ba5a1fd79a31d1664ad52a5286bcf75
     if run.ladder:
+        drawn["ladder.png"] = ladder.draw(run.ladder)
         page = pages.ladder_page(run.ladder, _manifest(run, find.LADDER))
-        found.append(("ladder", "Ladder", page, {"ladder.png": ladder.draw(run.ladder)}))
+        found.append(("ladder", "Ladder", page, ""))
     if run.repeat:
-        page = pages.repeat_page(run.repeat)
-        found.append(("repeat", "What repeats", page, {"repeat.png": repeat.draw(run.repeat)}))
+        drawn["repeat.png"] = repeat.draw(run.repeat)
+        found.append(("repeat", "What repeats", pages.repeat_page(run.repeat), "repeat.png"))
     if not several:
-        page = "# Each sample\n\n![What the answers rest on, one by one over the time of the run](samples.png)\n"
-        found.append(("samples", "Each sample", page, {"samples.png": samples.draw(run)}))
+        drawn["samples.png"] = samples.draw(run)
+        page = (
+            "# Each sample\n\n![The samples of each cell in their order, and how they are distributed](samples.png)\n"
+        )
+        found.append(("samples", "Each sample", page, "samples.png"))
     title, name = (f": {run.name}", run.name) if several else ("", "")
-    made = [Section(kind, head + title, page, drawings, name) for kind, head, page, drawings in found]
+    made = [
+        Section(kind, head + title, page, {file: drawn[file]} if file else {}, name) for kind, head, page, file in found
+    ]
     where = tables.markdown(Table("", "ll", ["what", "value"], [[what, told] for what, told in facts(run).items()]))
-    return [*made, Section("provenance", f"Machine and versions{title}", where, {}, name, folded=True)]
+    last = Section("provenance", f"Machine and versions{title}", where, {}, name, folded=True)
+    return [*_answers(run, drawn, name), *made, last]
 
 
-def answers(run: Run) -> Section:
-    """The four questions and their answers, and where the picture of each is."""
-    ladder_, roofline_ = (find.LADDER if run.ladder else find.BENCH), (find.ROOFLINE if run.roofline else find.BENCH)
-    lines = ["# The four answers"]
-    for answer, where in zip(
-        text.answers(run.results, run.analysis), (find.BENCH, ladder_, roofline_, find.BENCH), strict=True
-    ):
-        lines += [f"**{answer.question}**", f"{answer.says} [See the picture]({where}/README.md)"]
-    lines += [f"**{head}**: {says}" for head, says in text.notes(run.results, run.analysis)]
-    return Section("answers", "Answers", "\n\n".join(lines))
+def _answers(run: Run, drawn: Mapping[str, Drawing], name: str) -> list[Section]:
+    """All four in brief, and then each with what it rests on beside the picture that shows it."""
+    beside: dict[str, list[int]] = {}
+    for i, files in enumerate(PICTURES):
+        beside.setdefault(next(file for file in files if file in drawn), []).append(i)
+    where = {i: f"answer-{1 + group[0]}" for group in beside.values() for i in group}
+    told = list(zip(text.answers(run.results, run.analysis), pages.evidence(run), strict=True))
+    brief = [f"1. [{answer.question}]({where[i]})\n\n   {answer.says}" for i, (answer, _) in enumerate(told)]
+    notes = [f"**{head}**: {says}" for head, says in text.notes(run.results, run.analysis)]
+    of_run = f": {name}" if name else ""
+    parts = [Section("answers", f"Answers{of_run}", "\n\n".join(["# The four answers", *brief, *notes]), {}, name)]
+    for file, group in beside.items():
+        said = [f"# {told[i][0].question}\n\n{told[i][0].says}\n\n{told[i][1]}" for i in group]
+        title = " ".join(text.plain(told[i][0].question) for i in group) + of_run
+        parts.append(Section(where[group[0]], title, "\n\n".join(said), {file: drawn[file]}, name, beside=True))
+    return parts
 
 
 def _manifest(run: Run, experiment: str) -> Manifest:
@@ -142,12 +175,16 @@ def _manifest(run: Run, experiment: str) -> Manifest:
     return next((manifest for manifest in found if manifest), run.manifest)
 
 
-def to_html(section: Section, ids: Mapping[str, str]) -> Markup:
+def to_html(section: Section, of_run: Sequence[Section]) -> Markup:
     """A section's Markdown as HTML: headings a level lower, images as drawings, links that lead within the page.
+
+    An image whose drawing stands in another section of the run leads there.
 
     Nothing in a record is markup here: HTML is not read, and what names another file or address becomes text.
     """
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    ids = {other.kind: other.id for other in of_run}
+    ids |= {file: other.id for other in of_run for file in other.drawings}
     tokens = markdown.parse(re.sub(r"^<!-- Rendered .* -->$", "", section.markdown, flags=re.MULTILINE))
     for i, token in enumerate(tokens):
         if token.type != "inline":
@@ -168,9 +205,17 @@ def to_html(section: Section, ids: Mapping[str, str]) -> Markup:
             elif child.type == "image" and child.attrs["src"] in section.drawings:
                 token.type, token.content = "html_block", _figure(section, str(child.attrs["src"]), child.content)
                 opening.hidden = closing.hidden = True
+            elif child.type == "image" and child.attrs["src"] in ids:
+                token.type, opening.hidden, closing.hidden = "html_block", True, True
+                token.content = Markup('<p><a href="#{}">{}</a></p>').format(
+                    ids[str(child.attrs["src"])], child.content
+                )
             elif child.type == "image":
                 child.type = "text"
     made = str(markdown.renderer.render(tokens, markdown.options, {}))
+    if section.beside:
+        (file,) = section.drawings
+        made = f"<div>{made}</div>{_figure(section, file, '')}"
     for name, scrolling in _SCROLLING.items():
         made = re.sub(f"<{name}>.*?</{name}>", scrolling, made, flags=re.DOTALL)
     return Markup(made)
@@ -180,7 +225,7 @@ def _target(section: Section, ids: Mapping[str, str], href: str) -> str | None:
     """Where a page's link leads in this file; None where it leads out of it."""
     if href.startswith("#"):
         return f"#{_anchor(section, href[1:])}"
-    kinds = (LINKED.get(part, "") for part in href.split("/"))
+    kinds = (LINKED.get(part, part) for part in href.split("/"))
     return next((f"#{ids[kind]}" for kind in kinds if kind in ids), None)
 
 

@@ -84,26 +84,40 @@ def _table(align: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> st
 # --- the benchmark -------------------------------------------------------------------------------------
 
 
-def matmul_page(run: Run) -> str:
-    """The page of a result; the ladder's factors and the repeated runs stand in it where there are any."""
+def evidence(run: Run) -> list[str]:
+    """What each of the four answers rests on; the ladder's factors and the bytes stand there where there are any."""
+    r, a = run.results, run.analysis
+    names: dict[str, Any] = {
+        "r": r,
+        "a": a,
+        "ladder": run.ladder,
+        "traffic": _traffic(run),
+        "ladder_steps": _ladder_steps(run.ladder) if run.ladder else "",
+        "factors": text.factors(r, a),
+        "best": text.most_telling(a),
+        "fma": not FMA_SETS.isdisjoint(run.manifest.hardware.isa),
+        "laws": {law.method: law for law in a.cube_law}.values(),  # the last of each method
+    }
+    found = [
+        _render("answers.md.j2", which=i, **names) if answer.state == "given" else ""
+        for i, answer in enumerate(text.answers(r, a))
+    ]
+    return [*found[:-1], f"{found[-1]}\n{_blocked(a)}"]
+
+
+def matmul_page(run: Run, answered: bool = False) -> str:
+    """The page of a result; `answered`: without its picture and the answers, which stand before it."""
     r, a = run.results, run.analysis
     return _render(
         "matmul.md.j2",
         r=r,
         a=a,
         m=run.manifest,
-        ladder=run.ladder,
-        traffic=_traffic(run),
-        ladder_steps=_ladder_steps(run.ladder) if run.ladder else "",
+        evidence=[] if answered else evidence(run),
         repeat=run.repeat,
         notes=text.notes(r, a),
         rates=_rates(run),
         answers=text.answers(r, a),
-        factors=text.factors(r, a),
-        best=text.most_telling(a),
-        fma=not FMA_SETS.isdisjoint(run.manifest.hardware.isa),
-        laws={law.method: law for law in a.cube_law}.values(),  # the last of each method
-        blocked=_blocked(a),
         agreement=_agreement(run),
         expected=_expected(a),
         disturbed=_disturbed(a),

@@ -73,13 +73,13 @@ class Opened:
         self.page.on("request", lambda request: self.asked.append(request.url))
         self.page.goto((files / f"{name}.html").as_uri())
 
-    def figure(self, key="benchmark-perf"):
+    def figure(self, key="answer-1-perf"):
         return self.page.locator(f"#figure-{key}")
 
-    def choice(self, words, key="benchmark-perf"):
+    def choice(self, words, key="answer-1-perf"):
         return self.figure(key).locator("label", has_text=words).locator("input")
 
-    def shown(self, tag, key="benchmark-perf"):
+    def shown(self, tag, key="answer-1-perf"):
         """How many parts of the drawing that carry this tag are shown."""
         return self.figure(key).locator(f".series[{tag}]:not(.off)").count()
 
@@ -145,8 +145,8 @@ def test_the_policy_stops_a_script_that_is_not_the_pages_own_and_a_request(opene
 def test_a_method_and_a_kernel_that_are_not_chosen_are_hidden_and_come_back(opened):
     p = opened()
     for words, tag, key in (
-        ("np.matmul", 'data-method="matmul"', "benchmark-perf"),
-        ("np.dot", 'data-kernel="dot"', "roofline-roofline"),
+        ("np.matmul", 'data-method="matmul"', "answer-1-perf"),
+        ("np.dot", 'data-kernel="dot"', "answer-3-roofline"),
     ):
         before = p.shown(tag, key)
         assert before >= 3
@@ -158,30 +158,30 @@ def test_a_method_and_a_kernel_that_are_not_chosen_are_hidden_and_come_back(open
 
 def test_a_run_that_is_not_chosen_is_hidden_with_all_its_methods(opened):
     p = opened("three")
-    all_ = p.shown("data-run", "comparison-perf")
-    p.choice("a slower CPU", "comparison-perf").uncheck()
-    assert p.shown("data-run", "comparison-perf") == all_ * 2 // 3
-    assert not p.figure("comparison-perf").locator(".series[data-run='a-20-slower-20-CPU']").first.is_visible()
+    all_ = p.shown("data-run", "curves-perf")
+    p.choice("a slower CPU", "curves-perf").uncheck()
+    assert p.shown("data-run", "curves-perf") == all_ * 2 // 3
+    assert not p.figure("curves-perf").locator(".series[data-run='a-20-slower-20-CPU']").first.is_visible()
 
 
 def test_a_point_tells_its_value_interval_and_fraction_unless_it_is_hidden(opened):
     p = opened()
-    said = p.point_at("benchmark-perf", "np.matmul, N = 1024").inner_text()
+    said = p.point_at("answer-1-perf", "np.matmul, N = 1024").inner_text()
     for words in ("np.matmul, N = 1024", "80.0 GFLOPS", "95 % interval", "80.0 % (", "samples", "12"):
         assert words in said
-    assert "cannot be true: above the peak" in p.point_at("benchmark-perf", "einsum, N = 128").inner_text()
-    assert "of DRAM" in p.point_at("roofline-roofline", "np.dot").inner_text()
-    assert "100×" in p.point_at("ladder-ladder", "compiled", 0).inner_text()
+    assert "cannot be true: above the peak" in p.point_at("answer-1-perf", "einsum, N = 128").inner_text()
+    assert "of DRAM" in p.point_at("answer-3-roofline", "np.dot").inner_text()
+    assert "100×" in p.point_at("answer-2-ladder", "compiled", 0).inner_text()
     p.choice("einsum").uncheck()
     p.page.mouse.move(0, 0)
     p.page.locator(".tip:not(.shown)").wait_for(state="attached")
-    p.point_at("benchmark-perf", "einsum, N = 256", wait=False)
+    p.point_at("answer-1-perf", "einsum, N = 256", wait=False)
     assert "einsum" not in "".join(p.page.locator(".tip.shown").all_inner_texts())
 
 
 def test_a_value_that_lies_under_another_is_read_by_pointer_by_tap_and_by_arrow_key(opened):
     p = opened(has_touch=True)
-    assert "naive, N = 512" in p.point_at("benchmark-perf", "naive, N = 512").inner_text()
+    assert "naive, N = 512" in p.point_at("answer-1-perf", "naive, N = 512").inner_text()
     at = p.page.locator(".ring.shown").first.bounding_box()
     p.page.mouse.move(0, 0)
     p.page.touchscreen.tap(at["x"] + at["width"] / 2, at["y"] + at["height"] / 2)
@@ -207,8 +207,8 @@ def test_wherever_the_pointer_is_in_a_plot_a_value_answers(opened):
 def test_a_hostile_name_is_text_in_a_tooltip_too(opened):
     p = opened("three")
     for name in ("a CPU", "a slower CPU"):
-        p.choice(name, "comparison-perf").uncheck()
-    tip = p.point_at("comparison-perf", "np.matmul, N = 1024")
+        p.choice(name, "curves-perf").uncheck()
+    tip = p.point_at("curves-perf", "np.matmul, N = 1024")
     assert "<img src=x" in tip.inner_text()
     assert tip.locator("img").count() == 0
 
@@ -291,7 +291,7 @@ def test_on_paper_there_are_tables_and_legends_and_no_controls_in_light_colours(
     p = opened(color_scheme="dark")
     p.choice("einsum").uncheck()
     p.page.emulate_media(media="print", color_scheme="dark")
-    for selector in ("nav", ".theme", "summary", "#figure-benchmark-perf input", ".how"):
+    for selector in ("nav", ".theme", "summary", "#figure-answer-1-perf input", ".how"):
         assert not p.page.locator(selector).first.is_visible(), selector
     labels = p.figure().locator("label")
     assert labels.filter(has_text="np.matmul").is_visible()

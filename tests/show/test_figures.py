@@ -20,7 +20,7 @@ from labkit.records.compare import compare
 from labkit.records.model import Ceiling, Rate, Ridge
 from labkit.roofline.kernels import place
 from labkit.show import canvas, styles
-from labkit.show.figures import bandwidth, comparison, ladder, perf, repeat, roofline
+from labkit.show.figures import bandwidth, comparison, ladder, perf, repeat, roofline, samples
 
 LONG = "Intel(R) Xeon(R) Platinum 8488C CPU @ 2.40GHz, with $more$ <b>than</b> & a usual name"
 ALL = list(made_up.RATES)
@@ -122,7 +122,12 @@ def test_perf_tells_every_cell_of_the_record(name):
     runs = RUNS[name]()
     drawing = perf.draw(runs)
     told = [(p.tags["method"], p.x, p.y) for p in drawing.points if "cell" in p.facts]
-    assert sorted(told) == sorted((c.method, c.n, c.gflops.median) for run in runs for c in run.analysis.cells)
+    cells = [(c.method, c.n, c.gflops.median) for run in runs for c in run.analysis.cells]
+    if len(runs) == 1:
+        assert sorted(told) == sorted(cells)
+    else:  # of several none stands exactly where another does, whatever their rates
+        assert sorted(y for *_, y in told) == sorted(y for *_, y in cells)
+        assert len(set(told)) == len(told)
     found = data(drawing)
     if len(runs) == 1:
         shown = {(m, p["n"]): (p["gflops"], p["low"], p["high"]) for m, c in found["curves"].items() for p in c}
@@ -329,3 +334,18 @@ def test_a_push_that_reaches_the_next_label_moves_that_one_too():
     assert canvas.spread_apart([], 2.0) == []
     assert canvas.spread_apart([5.0, 100.0, 5.0], 2.0) == [4.0, 100.0, 6.0]
     assert canvas.spread_apart([0.0, 3.0, 3.0, 3.0], 2.0) == pytest.approx([-0.75, 1.25, 3.25, 5.25])
+
+
+def test_every_sample_of_every_cell_is_drawn_in_order_and_one_beyond_the_axis_stands_at_its_edge():
+    m = made_up.measurement()
+    next(s for s in m.samples if (s.name, s.n) == ("matmul", 64)).cpu_seconds[3] /= 50
+    run = made_up.run(m)
+    drawing = samples.draw(run)
+    cells = {f"{styles.of_method(c.method).name}, N = {c.n}" for c in run.analysis.cells if not c.extrapolated}
+    told = {name: [p for p in drawing.points if p.facts["cell"] == name] for name in cells}
+    for points in told.values():
+        assert len(points) == made_up.SAMPLES
+        assert [p.x for p in points] == sorted(p.x for p in points)
+        assert all(p.axes.get_ylim()[0] <= p.y <= p.axes.get_ylim()[1] for p in points)
+    out = told["np.matmul, N = 64"][3]
+    assert float(out.facts["of that alone"].split()[0]) > 10 * out.y

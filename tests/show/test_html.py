@@ -98,11 +98,11 @@ def test_ids_are_unique_and_every_link_leads_to_one(pages, name):
 
 def test_every_figure_stands_in_its_page_with_its_numbers(pages):
     ids = [attrs["id"] for tag, attrs in pages["one"].elements if tag == "figure"]
-    figures = ["benchmark-perf", "roofline-roofline", "roofline-bandwidth", "ladder-ladder", "repeat-repeat"]
+    figures = ["answer-1-perf", "answer-2-ladder", "answer-3-roofline", "roofline-bandwidth", "repeat-repeat"]
     assert ids == [f"figure-{name}" for name in (*figures, "samples-samples")]
     of_several = [attrs["id"] for tag, attrs in pages["several"].elements if tag == "figure"]
-    assert of_several[:2] == ["figure-comparison-comparison", "figure-comparison-perf"]
-    assert len(of_several) == 2 + 1 + len(figures) + 1
+    assert of_several[:2] == ["figure-curves-perf", "figure-comparison-comparison"]
+    assert len(of_several) == 2 + len(figures) + 2 * len(["perf", "limits"])
     points = [p for part in html.sections(whole()) for drawing in part.drawings.values() for p in drawing.points]
     assert sum("data-x" in attrs for _, attrs in pages["one"].elements) == len(points)
     heads = {}
@@ -116,7 +116,8 @@ def test_the_pages_sentences_are_told_once_and_a_level_lower(pages):
     assert text.count("Matmul performance on a CPU, fp32") == 1
     assert "20,000×" in text
     assert pages["one"].count("h1") == 1
-    assert pages["one"].count("h2") == 6
+    assert pages["one"].count("h2") == 10
+    assert pages["one"].text.count("The 95 % interval is 19,200 to 20,900") == 1
     assert "Rendered from" not in text
     assert "2.4.6" in text  # NumPy's version, among the facts
 
@@ -129,8 +130,28 @@ def test_a_record_is_text_whatever_it_says(pages):
 
 def test_the_command_writes_the_file_and_says_so_in_a_line(tmp_path, capsys):
     made_up.write(tmp_path / "run")
-    assert html.run(Namespace(folders=[tmp_path / "run"], output=tmp_path / "r.html")) == 0
+    assert html.run(Namespace(folders=[tmp_path / "run"], label=[], output=tmp_path / "r.html")) == 0
     assert (tmp_path / "r.html").read_text().startswith("<!DOCTYPE html>")
     assert re.fullmatch(r"Written: .*r\.html, \d\.\d MB, a CPU\n", capsys.readouterr().out)
     with pytest.raises(UserError, match="nowhere"):
-        html.run(Namespace(folders=[tmp_path / "nowhere"], output=tmp_path / "r.html"))
+        html.run(Namespace(folders=[tmp_path / "nowhere"], label=[], output=tmp_path / "r.html"))
+
+
+def test_each_answer_stands_beside_a_picture_that_the_records_can_draw():
+    def beside(**more):
+        found = [part for part in html.sections(made_up.run(**more)) if part.beside]
+        return {file: part.markdown.count("\n# ") + 1 for part in found for file in part.drawings}
+
+    assert beside() == {"perf.png": 3, "limits.png": 1}
+    all_ = {"roofline": made_up.roofline(), "ladder": made_up.ladder(), "traffic": made_up.traffic()}
+    assert beside(**all_) == dict.fromkeys(("perf.png", "ladder.png", "roofline.png", "misses.png"), 1)
+
+
+def test_runs_have_the_names_that_are_given_and_each_needs_one(tmp_path, capsys):
+    folders = [made_up.write(tmp_path / name) for name in ("a", "b")]
+    args = {"folders": folders, "output": tmp_path / "r.html"}
+    html.run(Namespace(label=["my laptop", "its dock"], **args))
+    assert "my laptop, its dock" in capsys.readouterr().out
+    for labels in (["one"], ["same", "same"]):
+        with pytest.raises(UserError, match="2 folders need as many labels"):
+            html.run(Namespace(label=labels, **args))

@@ -12,7 +12,7 @@ from labkit.records.compare import compare
 from labkit.roofline import derive
 from labkit.roofline.kernels import place
 from labkit.show import canvas
-from labkit.show.figures import bandwidth, comparison, history, ladder, misses, perf, repeat, roofline, samples
+from labkit.show.figures import bandwidth, comparison, history, ladder, limits, misses, perf, repeat, roofline, samples
 
 LONG = "Intel Xeon Platinum 8488C with a name that goes on and on"
 THREE, EIGHT = (64, 256, 1024), (32, 64, 100, 128, 256, 512, 1000, 1024)
@@ -72,6 +72,7 @@ def ladder_of(sizes, name):
 def curves():
     for sizes, rates in itertools.product((THREE, EIGHT, made_up.SIZES), RATES):
         yield perf.draw([run(sizes=sizes, gflops=rates)])
+        yield limits.draw(run(sizes=sizes, gflops=rates))
         yield perf.draw([made_up.run(noisy(sizes=sizes, gflops=rates))])
     for methods in itertools.combinations(made_up.METHODS, 2):
         yield perf.draw([run(LONG, methods=methods, complete=False, quick=True, up_to=128)])
@@ -83,7 +84,7 @@ def curves():
 def others():
     for runs, busy, pythons in ((5, True, ("3.11.7",)), (2, False, ("3.11.7", "3.12.1")), (9, True, ("3.13.0",))):
         yield repeat.draw(made_up.repeat(runs, busy, pythons))
-    for made in (run(LONG), made_up.run(noisy()), run(methods=("matmul",))):
+    for made in (run(LONG), made_up.run(noisy(sizes=EIGHT)), run(methods=("matmul",))):
         yield samples.draw(made)
     for many in (2, 5):
         yield comparison.draw(compare([compared.run(f"{LONG} {i}") for i in range(many)]))

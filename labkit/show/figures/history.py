@@ -1,8 +1,10 @@
 """One machine over time: the fraction of peak of each method, and what changed when."""
 
+import textwrap
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
+from typing import Any
 
 from labkit.records.facts import facts
 from labkit.records.find import Run
@@ -12,6 +14,7 @@ from labkit.show.canvas import Drawing, Facts, Label, Point
 from labkit.show.styles import GREY
 
 FEWEST_RUNS = 3
+STEP_COLUMNS = 34  # of a text along the height of the axes
 ROW_INCHES, CURVES_INCHES, REST_INCHES = 0.17, 3.0, 1.5
 
 
@@ -28,7 +31,7 @@ def draw(runs: Sequence[Run]) -> Drawing:
     title = f"Fraction of peak over time on {runs[0].results.short_name}"
     described = [facts(run) for run in runs]
     changes = [
-        (i, f"{i}. {what}: {a[what]} to {b[what]}")
+        (i, what, a[what], b[what])
         for i, (a, b) in enumerate(pairwise(described), 1)
         for what in a
         if a[what] != b[what]
@@ -52,15 +55,18 @@ def draw(runs: Sequence[Run]) -> Drawing:
             Point(axes, i, 100 * c.peak_fraction.value, "Fractions of peak over time", _told(run, c), tags)
             for i, run, c in found
         ]
-    for i in sorted({i for i, _ in changes}):
+    upright: dict[str, Any] = {"rotation": 90, "fontsize": canvas.SMALL_FONT, "xycoords": axes.get_xaxis_transform()}
+    for i in sorted({i for i, *_ in changes}):
         axes.axvline(i - 0.5, color=GREY, lw=1.0, ls=canvas.DASHED)
-        canvas.note(axes, str(i), (i - 0.5, 1.0), (0, 2), GREY, "center", "bottom", xycoords=axes.get_xaxis_transform())
+        says = ", ".join(f"{what} {after}" for at, what, _, after in changes if at == i)
+        short = f"{i}. {textwrap.shorten(says, STEP_COLUMNS, placeholder=' …')}"
+        canvas.note(axes, short, (i - 0.5, 0.02), (-8, 0), GREY, "center", "bottom", bbox=canvas.MASK, **upright)
     axes.set(ylabel=f"% of the FMA peak, N = {n}", xlim=(-0.5, len(runs) - 0.5), ylim=(0, 105))
     step = -(-len(runs) // 8)
     dates = [datetime.fromisoformat(run.manifest.created).strftime("%Y-%m-%d\n%H:%M") for run in runs]
     axes.set_xticks(range(0, len(runs), step), dates[::step], fontsize=canvas.SMALL_FONT)
     canvas.label_ends(axes, labels)
-    says = "\n".join(text.plain(change)[:110] for _, change in changes)
+    says = "\n".join(text.plain(f"{i}. {what}: {before} to {after}")[:110] for i, what, before, after in changes)
     figure.text(0.012, 0.1 / height, says, fontsize=canvas.SMALL_FONT, color=GREY, va="bottom")
     return Drawing(figure, title, points)
 

@@ -21,9 +21,15 @@ ROOM_ABOVE_PEAK, ROOM_BELOW = 2.2, 2.5  # the axis goes on by these factors, for
 BEYOND_LEFT, BEYOND_RIGHT = 1.3, 1.12
 ARROW_AT = 1.35  # left of the largest size, so many times smaller
 LEGEND_COLUMNS = 18
+APART = 1.06  # of several runs, or of methods in a small panel, each stands so many times right of the one before
+DASH = 6.0  # of their limits, in widths of the line: each has dashes where the others have none
 # Of a panel for each run, in inches; more runs than this share no axes.
 MOST_TOGETHER, COLUMNS, PANEL_COLUMNS = 4, 4, 26
 TOP_INCHES, LEGEND_INCHES, PANEL_INCHES, BOTTOM_INCHES = 1.0, 0.42, 1.45, 0.35
+
+LIMITS = {"FMA peak": 1.3, "memory, no reuse": 0.9}  # of several runs, and the widths of their lines
+
+Dashes = str | tuple[float, tuple[float, float]]
 
 
 @canvas.look
@@ -48,19 +54,20 @@ def draw_each(runs: Sequence[Run]) -> Drawing:
         canvas.plain_numbers(axes.xaxis)
         axes.tick_params(labelsize=canvas.SMALL_FONT)
         axes.axhline(run.results.roof.peak_gflops, color=BLACK, lw=1.2)
-        for method, style in methods.items():
+        axes.axhline(NO_REUSE_INTENSITY * run.results.roof.dram_gbs, color=GREY, lw=0.9, ls=canvas.DASHED)
+        for i, (method, style) in enumerate(methods.items()):
             cells = [cell for cell in run.analysis.cells if cell.method == method]
-            tags = {"method": method}
-            drawn = axes.plot([c.n for c in cells], [c.gflops.median for c in cells], color=style.colour, lw=1.4)
-            drawn += axes.plot(
-                [c.n for c in cells], [c.gflops.median for c in cells], style.marker, color=style.colour, ms=3
-            )
-            canvas.tag(drawn, tags)
-            points += [_point(axes, run, cell, tags, alone=False) for cell in cells]
+            tags, shift = {"method": method}, APART ** (i - (len(methods) - 1) / 2)
+            x, y = [shift * c.n for c in cells], [c.gflops.median for c in cells]
+            canvas.tag(axes.plot(x, y, f"{style.marker}-", color=style.colour, lw=1.4, ms=3), tags)
+            points += [_point(axes, run, cell, tags, False, shift) for cell in cells]
     for axes in panels[len(runs) :]:
         axes.set_axis_off()
     handles = [Line2D([], [], color=s.colour, marker=s.marker, ms=4, label=s.name) for s in methods.values()]
-    handles.append(Line2D([], [], color=BLACK, label="measured FMA peak"))
+    looks = ((BLACK, "-"), (GREY, canvas.DASHED))
+    handles += [
+        Line2D([], [], color=c, lw=w, ls=ls, label=n) for (c, ls), (n, w) in zip(looks, LIMITS.items(), strict=True)
+    ]
     above = 1 - (TOP_INCHES - LEGEND_INCHES) / height
     figure.legend(
         handles=handles, loc="center left", bbox_to_anchor=(0.06, above), ncols=len(handles), columnspacing=1.2
@@ -86,16 +93,18 @@ def draw(runs: Sequence[Run]) -> Drawing:
     points: list[Point] = []
     limits: list[Point] = []
     labels: list[Label] = []
-    for run in runs:
+    for i, run in enumerate(runs):
         tags = {} if alone else {"run": run.name}
-        limits += _draw_roof(axes, run, BLACK if alone else looks[run.name].colour, tags, alone)
+        shift = APART ** (i - (len(runs) - 1) / 2)
+        dashes = "-" if alone else (DASH * i, (DASH, DASH * (len(runs) - 1)))
+        limits += _draw_roof(axes, run, BLACK if alone else looks[run.name].colour, tags, dashes)
         for method, style in methods.items():
             if cells := [cell for cell in run.analysis.cells if cell.method == method]:
                 own = {**tags, "method": method}
-                _draw_curve(axes, cells, style.marker, style.colour if alone else looks[run.name].colour, own)
+                _draw_curve(axes, cells, style.marker, style.colour if alone else looks[run.name].colour, own, shift)
                 rate = cells[-1].gflops.median
                 labels.append((axes.get_xlim()[1], rate, f"{style.name}  {numbers.flops(rate)}", style.colour, own))
-                points += [_point(axes, run, cell, own, alone) for cell in cells]
+                points += [_point(axes, run, cell, own, alone, shift) for cell in cells]
     if alone:
         canvas.label_ends(axes, labels)
         _draw_speedup(axes, runs[0])
@@ -109,6 +118,7 @@ def draw(runs: Sequence[Run]) -> Drawing:
             "hollow, dashed: extrapolated by the cube law": any(cell.extrapolated for cell in shown),
             "pale: noisy, see the page": any(cell.noisy and not cell.extrapolated for cell in shown),
             "crossed out: cannot be true": any(cell.invalid for cell in shown),
+            "runs stand side by side at each N": not alone,
             "partial run": any(run.results.status == "partial" for run in runs),
         },
     )
@@ -129,36 +139,39 @@ def _set_axes(axes: Axes, runs: Sequence[Run]) -> None:
     canvas.plain_numbers(axes.xaxis, axes.yaxis)
 
 
-def _draw_curve(axes: Axes, cells: Sequence[Cell], marker: str, colour: str, tags: Tags) -> None:
+def _draw_curve(axes: Axes, cells: Sequence[Cell], marker: str, colour: str, tags: Tags, shift: float) -> None:
     """A method's rates with their intervals; hollow and dashed where extrapolated."""
     for left, right in itertools.pairwise(cells):
         line = (0, (3, 2)) if left.extrapolated or right.extrapolated else "-"
-        ends = [left.n, right.n], [left.gflops.median, right.gflops.median]
+        ends = [shift * left.n, shift * right.n], [left.gflops.median, right.gflops.median]
         canvas.tag(axes.plot(*ends, color=colour, lw=1.8, ls=line, zorder=3), tags)
     for cell in cells:
         rate, face = cell.gflops, canvas.face(colour, cell.extrapolated, cell.noisy)
         sides = [[rate.median - rate.low], [rate.high - rate.median]]
         bars = axes.errorbar(
-            cell.n, rate.median, yerr=sides, fmt="none", color=colour, elinewidth=1.4, capsize=4, zorder=4
+            shift * cell.n, rate.median, yerr=sides, fmt="none", color=colour, elinewidth=1.4, capsize=4, zorder=4
         )
-        drawn = axes.plot(cell.n, rate.median, marker, color=colour, mfc=face, ms=7, mew=1.6, zorder=5)
+        drawn = axes.plot(shift * cell.n, rate.median, marker, color=colour, mfc=face, ms=7, mew=1.6, zorder=5)
         if cell.invalid:
-            drawn += axes.plot(cell.n, rate.median, "x", color=BLACK, ms=11, mew=2.0, zorder=6)
+            drawn += axes.plot(shift * cell.n, rate.median, "x", color=BLACK, ms=11, mew=2.0, zorder=6)
         canvas.tag([*bars.lines[1], *bars.lines[2], *drawn], tags)
 
 
-def _draw_roof(axes: Axes, run: Run, colour: str, tags: Tags, alone: bool) -> list[Point]:
-    """The peak, the ceiling that memory sets with compulsory traffic, and the one with no reuse; named if alone."""
+def _draw_roof(axes: Axes, run: Run, colour: str, tags: Tags, dashes: Dashes) -> list[Point]:
+    """The peak, the ceiling that memory sets with compulsory traffic, and the one with no reuse; solid if alone."""
+    alone = dashes == "-"
     roof, (left, right) = run.results.roof, axes.get_xlim()
     peak, gbs, star = roof.peak_gflops, roof.dram_gbs, roof.crossover_n
     no_reuse = NO_REUSE_INTENSITY * gbs
     start = attainable(compulsory_intensity(left), peak, gbs)
-    width, grey = (2.0, GREY) if alone else (1.3, colour)
-    drawn = axes.plot([left, max(left, star), right], [start, peak, peak], color=colour, lw=width, zorder=2)
+    width, grey = (2.0, GREY) if alone else (LIMITS["FMA peak"], colour)
+    drawn = axes.plot([left, max(left, star), right], [start, peak, peak], color=colour, lw=width, ls=dashes, zorder=2)
     if star > left:
         drawn += axes.plot(star, peak, "D", color=colour, ms=6, zorder=6)
         drawn += axes.plot([star] * 2, [axes.get_ylim()[0], peak], color=grey, lw=1.0, ls=":", zorder=1)
-    drawn += axes.plot([left, right], [no_reuse] * 2, color=grey, lw=0.7 * width, ls=canvas.DASHED, zorder=2)
+    drawn += axes.plot(
+        [left, right], [no_reuse] * 2, color=grey, lw=0.7 * width, ls=canvas.DASHED if alone else dashes, zorder=2
+    )
     canvas.tag(drawn, tags)
     end = right / BEYOND_RIGHT
     limits = [
@@ -216,10 +229,11 @@ def _draw_legend(figure: Figure, runs: dict[str, Style], methods: dict[str, Styl
     names = [s.name if len(s.name) <= LEGEND_COLUMNS else s.name[: LEGEND_COLUMNS - 1] + "…" for s in runs.values()]
     handles = [Line2D([], [], color=s.colour, lw=2, label=n) for n, s in zip(names, runs.values(), strict=True)]
     handles += [Line2D([], [], color=GREY, marker=s.marker, ls="", label=s.name) for s in methods.values()]
+    handles += [Line2D([], [], color=GREY, lw=w, ls=(0, (DASH, DASH)), label=n) for n, w in LIMITS.items()]
     figure.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.77, 0.9))
 
 
-def _point(axes: Axes, run: Run, cell: Cell, tags: Tags, alone: bool) -> Point:
+def _point(axes: Axes, run: Run, cell: Cell, tags: Tags, alone: bool, shift: float = 1.0) -> Point:
     remarks = ["extrapolated by the cube law"] if cell.extrapolated else []
     remarks += [f"cannot be true: {why}" for why in cell.invalid]
     remarks += [": ".join(filter(None, ("noisy", "; ".join(cell.notes))))] if cell.noisy else []
@@ -232,7 +246,7 @@ def _point(axes: Axes, run: Run, cell: Cell, tags: Tags, alone: bool) -> Point:
     }
     if alone:
         return Point(axes, cell.n, cell.gflops.median, "Cells", facts, tags)
-    return Point(axes, cell.n, cell.gflops.median, f"Cells: {run.name}", {"run": run.name, **facts}, tags)
+    return Point(axes, shift * cell.n, cell.gflops.median, f"Cells: {run.name}", {"run": run.name, **facts}, tags)
 
 
 def _data(run: Run) -> dict[str, Any]:

@@ -113,7 +113,7 @@
   addEventListener("scroll", placeTip, { passive: true, capture: true }); // of figures too
 
   // What is too wide for the window says that it scrolls.
-  const tellWide = () => document.querySelectorAll(".scroll").forEach((box) => {
+  const tellWide = () => document.querySelectorAll(".scroll, .plot").forEach((box) => {
     box.classList.toggle("wide", box.scrollWidth > box.clientWidth);
   });
   addEventListener("resize", tellWide);
