@@ -40,15 +40,23 @@ def start(program: Sequence[str], first: CacheShape, last: CacheShape, folder: P
         return subprocess.Popen(command, stdout=said, stderr=errors, start_new_session=True)
 
 
-def counts(folder: Path) -> list[tuple[int, int]]:
-    """Lines fetched into the first and into the last level up to each mark so far, from the one before it."""
-    found: list[tuple[int, int]] = []
+def events(folder: Path) -> list[dict[str, int]]:
+    """What Callgrind counted up to each mark so far, from the one before it, by its own names: Ir are instructions."""
+    found: list[dict[str, int]] = []
     while part := text(folder / f"counts.{len(found) + 1}"):
         names, totals = (re.search(rf"^{word}: (.*)$", part, re.MULTILINE) for word in ("events", "totals"))
         if not names or not totals:  # it is being written
             break
-        events = dict(zip(names[1].split(), map(int, totals[1].split()), strict=False))  # zeros at its end are left out
-        first, last = (sum(events.get(f"{level}m{kind}", 0) for kind in "rw") for level in ("D1", "DL"))
+        # Zeros at its end are left out.
+        found.append(dict(zip(names[1].split(), map(int, totals[1].split()), strict=False)))
+    return found
+
+
+def counts(folder: Path) -> list[tuple[int, int]]:
+    """Lines fetched into the first and into the last level up to each mark so far, from the one before it."""
+    found = []
+    for counted in events(folder):
+        first, last = (sum(counted.get(f"{level}m{kind}", 0) for kind in "rw") for level in ("D1", "DL"))
         found.append((first, last))
     return found
 
