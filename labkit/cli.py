@@ -81,6 +81,7 @@ COMMANDS = {
         (
             ("--sizes", {"default": SIZES, "help": "orders N, separated by commas; factors are those at the largest"}),
             ("--mine", {"nargs": "+", "default": [], "metavar": "RUNG", "help": MINE}),
+            ("--start", {"type": Path, "metavar": "DIR", "help": "write an exercise of five rungs into this folder"}),
             flag("--fresh", "start over: forget an unfinished run"),
             REDRAW,
             output("experiments/03-speedup-ladder"),

@@ -12,7 +12,7 @@ import numpy as np
 
 from labkit.errors import INTERRUPTED
 from labkit.gemm.tile import choose_tile
-from labkit.ladder import all_cores, instructions, own, rivals
+from labkit.ladder import all_cores, exercise, instructions, own, rivals
 from labkit.ladder.apart import Apart
 from labkit.ladder.derive import derive
 from labkit.ladder.rungs import Rung, all_rungs
@@ -40,6 +40,9 @@ REQUIREMENT = Requirement(samples=COMPILED_SAMPLES)
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure every rung at every size, or draw again; the exit status."""
+    if arguments.start:
+        exercise.begin(arguments.start)
+        return 0
     output: Path = arguments.output or find.experiment(find.LADDER)
     with io.locked(output), contextlib.ExitStack() as ends:  # other processes end, however this does
         if arguments.redraw:
