@@ -8,7 +8,7 @@ from typing import Any
 
 import jinja2
 
-from labkit import contention
+from labkit import contention, quality
 from labkit.records.derive import Analysis, core_of
 from labkit.records.find import Run
 from labkit.records.model import (
@@ -338,7 +338,9 @@ def ladder_page(ladder: Ladder, manifest: Manifest) -> str:
         ["cache blocking", "5 to 10×", f"{times(blocking)} (registers and caches together)"],
     ]
     if ladder.on_all_cores:
-        rules.append(["threads", "4×", times(ladder.on_all_cores.factor.value)])
+        shared = quality.wide(ladder.on_all_cores.gflops)
+        told = "unknown: the cores were shared" if shared else times(ladder.on_all_cores.factor.value)
+        rules.append(["threads", "4×", told])
     return _render(
         "ladder.md.j2",
         r=ladder,

@@ -279,7 +279,9 @@ def test_a_rung_of_ones_own_has_what_was_expected_beside_what_was_measured_and_a
     assert re.search(r"^\| step1_loop_order \| 3.60 GFLOPS \| compiled \| 8.00× \| 9.00× ", written, re.MULTILINE)
     assert re.search(r"^\| step1_loop_order \| 3.60 GFLOPS \| unit stride \|  \| 0.973× ", written, re.MULTILINE)
     assert re.search(r"^\| threads \| 4× \| 3.20× \|", written, re.MULTILINE)
-    assert re.search(r"^\| naive \| 4,?499 \|", written, re.MULTILINE) or "4,500" in written
+    assert re.search(r"^\| naive \| 4,500 \|", written, re.MULTILINE)
+    m.all_cores.gflops = [rate * (1 + k % 2) for k, rate in enumerate(m.all_cores.gflops)]
+    assert "| threads | 4× | unknown: " in ladder_page(made_up.ladder_derive.derive(m))
 
 
 def test_the_ladders_prose_follows_the_data():
