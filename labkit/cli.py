@@ -24,6 +24,8 @@ MEASURING = ("roofline", "ladder", "gemm", "repeat", "traffic")
 SIZES = "64,128,256,512,1024"
 TRAFFIC_SIZES = "64,100,128,200,256,500,512,1000,1024"  # powers of two, and sizes beside them
 
+MINE = "rungs of your own: my.py:matmul (of A, B and out), libmine.so:sgemm (CBLAS's arguments)"
+
 Run = Callable[[argparse.Namespace], int]
 Option = tuple[str, dict[str, Any]]  # a name, and argparse's keywords
 
@@ -78,6 +80,8 @@ COMMANDS = {
         "--sizes 64,256",
         (
             ("--sizes", {"default": SIZES, "help": "orders N, separated by commas; factors are those at the largest"}),
+            ("--mine", {"nargs": "+", "default": [], "metavar": "RUNG", "help": MINE}),
+            ("--start", {"type": Path, "metavar": "DIR", "help": "write an exercise of five rungs into this folder"}),
             flag("--fresh", "start over: forget an unfinished run"),
             REDRAW,
             output("experiments/03-speedup-ladder"),

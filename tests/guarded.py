@@ -1,33 +1,14 @@
 """Run as a program: products whose operands lie flush against pages that may not be touched."""
 
 import ctypes
-import mmap
 import sys
 
-import numpy as np
 from products import HOST_TILE, TILES, product
 
 from labkit.gemm.compiled import host_product
+from labkit.ladder.guard import guarded
 
-PAGE = mmap.PAGESIZE
-NO_ACCESS = 0  # PROT_NONE
 HOST = "the host's"
-_libc = ctypes.CDLL(None, use_errno=True)
-_held: list[mmap.mmap] = []
-
-
-def guarded(rows: int, columns: int, at_end: bool) -> np.ndarray:
-    """rows x columns of fp32 between two pages without access, flush with the second (`at_end`) or the first."""
-    size = 4 * rows * columns
-    pages = -(-size // PAGE)
-    region = mmap.mmap(-1, (pages + 2) * PAGE)
-    _held.append(region)
-    start = ctypes.addressof(ctypes.c_char.from_buffer(region))
-    for page in (0, pages + 1):
-        if _libc.mprotect(ctypes.c_void_p(start + page * PAGE), ctypes.c_size_t(PAGE), NO_ACCESS):
-            raise OSError(ctypes.get_errno(), "mprotect")
-    offset = PAGE + (pages * PAGE - size if at_end else 0)
-    return np.frombuffer(region, np.float32, rows * columns, offset).reshape(rows, columns)
 
 
 def check(name: str) -> None:

@@ -14,6 +14,7 @@ from labkit.records import derive, io
 from labkit.records.find import Run
 from labkit.records.model import (
     Agreement,
+    AllCores,
     CacheShape,
     Estimate,
     Git,
@@ -27,7 +28,6 @@ from labkit.records.model import (
     Manifest,
     Measurement,
     MethodAgreement,
-    OlderKernel,
     PeakLoop,
     Protocol,
     Readings,
@@ -310,11 +310,29 @@ RUNGS = {
 }
 
 
-def ladder_measurement(sizes: Sequence[int] = (64, 128, 1024)) -> LadderMeasurement:
+# Rungs in processes of their own: two rivals, two kernels of OpenBLAS, and the steps of the exercise.
+OTHERS = {
+    "MKL": (70.0, "rival"),
+    "newest OpenBLAS": (79.0, "rival"),
+    "OpenBLAS Haswell": (84.0, "kernel"),
+    "OpenBLAS SkylakeX": (80.0, "kernel"),
+    "wrapper": (79.9, "own"),
+    "step1_loop_order": (3.6, "own"),
+}
+
+
+def ladder_measurement(
+    sizes: Sequence[int] = (64, 128, 1024), others: Sequence[str] = (), cores: int = 1
+) -> LadderMeasurement:
+    """With these of `OTHERS`, and np.matmul on so many cores."""
+    beside = {name: OTHERS[name] for name in others}
     rungs = [
         LadderRung(name=name, title=name, changed=f"what {name} changes", code="for i in range(M): ...", kind=kind)
-        for name, (_, kind) in RUNGS.items()
+        for name, (_, kind) in (RUNGS | beside).items()
     ]
+    for rung in rungs:
+        if rung.name.startswith("step"):
+            rung.over, rung.expected = "compiled", 8.0
     return LadderMeasurement(
         schema="ladder/2",
         short_name="a CPU",
@@ -324,16 +342,25 @@ def ladder_measurement(sizes: Sequence[int] = (64, 128, 1024)) -> LadderMeasurem
         tile=[6, 16],
         agreement=agreement(list(RUNGS)),
         rungs=rungs,
-        kernels=[
-            OlderKernel(core_type="Nehalem", kernel="Nehalem", gflops=[25.0] * 5, own_gflops=[80.0] * 5),
-            OlderKernel(core_type="Haswell", kernel="Haswell", gflops=[80.0] * 5, own_gflops=[80.0] * 5),
-        ],
         limits=limits(),
         readings=readings(),
         wall_seconds=150.0,
         samples=[
-            *(series(name, n, 2 * n**3 / gflops / 1e9, 2 * n**3) for n in sizes for name, (gflops, _) in RUNGS.items()),
+            *(
+                series(name, n, 2 * n**3 / gflops / 1e9, 2 * n**3)
+                for n in sizes
+                for name, (gflops, _) in (RUNGS | beside).items()
+            ),
         ],
+        all_cores=all_cores(cores) if cores > 1 else None,
+    )
+
+
+def all_cores(cores: int) -> AllCores:
+    """Nine rounds: np.matmul reaches 78 GFLOPS on one core and four fifths of that on each of all."""
+    columns = {"peak_gflops": PEAK * cores, "gflops": 78.0 * 0.8 * cores, "one_gflops": 78.0}
+    return AllCores(
+        cores=cores, n=1024, **{name: [rate * (1 + k / 1e3) for k in range(9)] for name, rate in columns.items()}
     )
 
 

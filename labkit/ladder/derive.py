@@ -2,14 +2,28 @@
 
 from dataclasses import asdict
 
-from labkit import quality
+from labkit import quality, stats
 from labkit.contention import CoreState
 from labkit.records.derive import alone, core_of, quotient, roof_of
-from labkit.records.model import Factor, Ladder, LadderCell, LadderMeasurement, Rate, Series
+from labkit.records.model import (
+    AllCores,
+    Estimate,
+    Factor,
+    Ladder,
+    LadderCell,
+    LadderMeasurement,
+    LadderRung,
+    OnAllCores,
+    Rate,
+    Series,
+)
 
 # Side rungs, and what they are held against.
 SIDES = [(name, "naive") for name in ("lists", "rows", "blocked")] + [("blocked compiled", "compiled")]
 SIDES += [("einsum", "naive"), ("einsum optimized", "einsum"), ("matmul", "einsum")]
+
+
+GENERATED = "packing and blocks"  # the step that is the generated product
 
 
 def derive(m: LadderMeasurement) -> Ladder:
@@ -18,16 +32,26 @@ def derive(m: LadderMeasurement) -> Ladder:
     cells = {key: _cell(s, core, m.cpus) for key, s in series.items()}
     steps = [rung.name for rung in m.rungs if rung.kind == "step"]
 
-    def factors(*wanted: tuple[str, str]) -> list[Factor]:
+    def factors(*wanted: tuple[str, str], n: int = m.n) -> list[Factor]:
         """One rung over another on a core alone; those that were not both timed are left out."""
         found = []
         for rung, over in wanted:
-            a, b = cells.get((rung, m.n)), cells.get((over, m.n))
+            a, b = cells.get((rung, n)), cells.get((over, n))
             if a and b:
                 ratio = asdict(quotient(a.alone, b.alone))
-                found.append(Factor(rung=rung, over=over, n=m.n, ratio=ratio.pop("value"), **ratio))
+                found.append(Factor(rung=rung, over=over, n=n, ratio=ratio.pop("value"), **ratio))
         return found
 
+    def neighbours(rung: LadderRung) -> list[str]:
+        """What the rung names, and of the steps the fastest that is slower and the slowest that is faster."""
+        rates = {name: cells[name, m.n].alone.gflops.value for name in (*steps, rung.name) if (name, m.n) in cells}
+        own = rates.pop(rung.name, 0.0)
+        below = max((name for name in rates if rates[name] <= own), key=rates.__getitem__, default="")
+        above = min((name for name in rates if rates[name] > own), key=rates.__getitem__, default="")
+        return list(dict.fromkeys(filter(None, (rung.over, below, above))))
+
+    others = [rung for rung in m.rungs if rung.kind in ("rival", "kernel", "own")]
+    rivals = ["matmul", *(rung.name for rung in others if rung.kind != "own")]
     # Blocks before SIMD, and the same two changes in the order of the ladder.
     scalar = steps[next(i for i, name in enumerate(steps) if name.startswith("SIMD")) - 1]
     simd = steps[steps.index("register tile") - 1]
@@ -39,6 +63,24 @@ def derive(m: LadderMeasurement) -> Ladder:
         whole=factors((steps[-1], steps[0]))[0],
         other_order=factors(("blocks", scalar), ("blocks + SIMD", "blocks"), ("blocks + SIMD", simd), (simd, scalar)),
         sides=factors(*SIDES),
+        beside=factors(*((rung.name, "matmul") for rung in others)),
+        # Without a rival the last step says it all.
+        rivals=[f for n in m.sizes for f in factors(*((GENERATED, rival) for rival in rivals), n=n) if rivals[1:]],
+        own=factors(*((rung.name, over) for rung in others if rung.kind == "own" for over in neighbours(rung))),
+        on_all_cores=_on_all_cores(m.all_cores) if m.all_cores else None,
+    )
+
+
+def _on_all_cores(a: AllCores) -> OnAllCores:
+    def over(others: list[float]) -> Estimate:
+        ratio = stats.paired_ratio(a.gflops, others)
+        return Estimate(value=ratio.value, low=ratio.low, high=ratio.high)
+
+    return OnAllCores(
+        gflops=Rate.of(a.gflops),
+        peak_gflops=Rate.of(a.peak_gflops),
+        factor=over(a.one_gflops),
+        peak_fraction=over(a.peak_gflops),
     )
 
 

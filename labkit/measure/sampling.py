@@ -56,6 +56,12 @@ class Workload:
     calls: int = 1  # in a sample, set by calibration
     estimate: float | None = None  # s a call, by the cost model or the last reading
     samples: list[Sample] = field(default_factory=list)
+    # What runs in another process times itself: of so many calls the (wall, processor) seconds.
+    apart: Callable[[int], tuple[float, float]] | None = None
+
+    def time(self, calls: int, clock: Clock) -> tuple[float, float]:
+        """(wall, processor) seconds of so many calls, by the clock of the process that runs them."""
+        return self.apart(calls) if self.apart else time_calls(self.call, calls, clock)
 
     @property
     def key(self) -> tuple[str, int]:
@@ -105,7 +111,7 @@ def take(workload: Workload, clock: Clock, round_: int, began: float = 0.0, prob
     """
     reading = probe.before() if probe else None
     before = clock.steal()
-    wall, cpu = time_calls(workload.call, workload.calls, clock)
+    wall, cpu = workload.time(workload.calls, clock)
     after = clock.steal()
     if wall <= 0:
         # A clock that did not move has measured nothing; the shortest thing it can tell is a tick.
@@ -129,7 +135,7 @@ def take(workload: Workload, clock: Clock, round_: int, began: float = 0.0, prob
 
 def warm_up(workload: Workload, clock: Clock) -> float:
     """One call that is not recorded: it pays for first-touch pages and a BLAS's set-up. Returns seconds."""
-    wall, _ = time_calls(workload.call, 1, clock)
+    wall, _ = workload.time(1, clock)
     workload.estimate = max(wall, clock.resolution)
     return wall
 
@@ -139,7 +145,7 @@ def calibrate(workload: Workload, clock: Clock, target: float = SAMPLE_SECONDS) 
     target = max(target, CLOCK_RESOLUTIONS * clock.resolution)
     calls, passes, spent = 1, 0, 0.0
     while True:
-        wall, _ = time_calls(workload.call, calls, clock)
+        wall, _ = workload.time(calls, clock)
         spent += wall
         workload.estimate = max(wall / calls, clock.resolution / calls)
         if wall >= target:

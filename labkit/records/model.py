@@ -237,6 +237,14 @@ class CoreReference(Record):
     contended: float
 
 
+class SeveralCores(Record):
+    """So many cores at once: GFLOPS of their FMA loops and GB/s of their loads from DRAM, one figure a round."""
+
+    cores: Annotated[int, msgspec.Meta(ge=1, lt=2**20)]
+    gflops: list[Positive]
+    gbs: list[Positive]
+
+
 class RooflineMeasurement(Record):
     """What was timed, and what must be known to read it. `samples` by name:
 
@@ -259,9 +267,10 @@ class RooflineMeasurement(Record):
     seconds: float
     notes: list[str]
     samples: list[Series]
+    cores: list[SeveralCores] = []
 
 
-class Roofline(RooflineMeasurement):
+class Roofline(RooflineMeasurement, kw_only=True):
     """With what `labkit.roofline.derive` made of the samples."""
 
     peak: Peak
@@ -523,14 +532,20 @@ class Repeat(Record):
 # --- experiments/03-speedup-ladder/results.json --------------------------------------------------------
 
 
-class LadderRung(Record):
-    """One way to multiply. `kind`: a step of the ladder, one of the other order, or a side rung."""
+class LadderRung(Record, omit_defaults=True):
+    """One way to multiply. `kind`: a step of the ladder, one of the other order, or a side rung; another library,
+    another kernel of OpenBLAS, or a function of one's own.
+
+    Of the last the file may name a rung that it is held `over`, and the factor that was `expected`.
+    """
 
     name: str
     title: str
     changed: str
     code: str
-    kind: Literal["step", "other order", "side"]
+    kind: Literal["step", "other order", "side", "rival", "kernel", "own"]
+    over: str = ""
+    expected: float | None = None
 
 
 class LadderCell(Record):
@@ -559,12 +574,42 @@ class Factor(Record):
 
 
 class OlderKernel(Record):
-    """np.matmul with OpenBLAS held to another kernel, in pairs of processes with its own: GFLOPS of both."""
+    """np.matmul held to a kernel, in records from before such kernels were rungs: GFLOPS, and those of its own."""
 
     core_type: str
     kernel: str
     gflops: list[float]
     own_gflops: list[float]
+
+
+class Instructions(Record):
+    """Instructions per step of the inner loop, by rung, as Valgrind counts them; `note` says what ran there."""
+
+    per_step: dict[str, Positive]
+    note: str
+
+
+class AllCores(Record):
+    """np.matmul on so many cores in rounds: GFLOPS of the FMA loop on all of them, of np.matmul on all and on one."""
+
+    cores: Annotated[int, msgspec.Meta(ge=2, lt=2**20)]
+    n: int
+    peak_gflops: list[Positive]
+    gflops: list[Positive]
+    one_gflops: list[Positive]
+
+    def __post_init__(self) -> None:
+        if not len(self.peak_gflops) == len(self.gflops) == len(self.one_gflops) > 0:
+            raise ValueError("the columns of all cores differ in length, or are empty")
+
+
+class OnAllCores(Record):
+    """What follows from them: the rate, its factor over that of one core, and the fraction of the peak of all."""
+
+    gflops: Rate
+    peak_gflops: Rate
+    factor: Estimate
+    peak_fraction: Estimate
 
 
 class LadderMeasurement(Record):
@@ -578,18 +623,26 @@ class LadderMeasurement(Record):
     tile: list[int]  # MR, NR
     agreement: Agreement
     rungs: list[LadderRung]
-    kernels: list[OlderKernel]
     limits: Limits
     wall_seconds: float
     samples: list[Series]
     readings: Readings
+    kernels: list[OlderKernel] = []
+    all_cores: AllCores | None = None
+    left_out: list[str] = []  # rivals that are installed and do not run here, and why
+    instructions: Instructions | None = None
 
     def __post_init__(self) -> None:
         _check_samples(self.samples, self.readings)
 
 
-class Ladder(LadderMeasurement):
-    """With what `labkit.ladder.derive` made of the samples. `whole` is the last step over the first."""
+class Ladder(LadderMeasurement, kw_only=True):
+    """With what `labkit.ladder.derive` made of the samples. `whole` is the last step over the first.
+
+    `beside`: rivals, other kernels and rungs of one's own over np.matmul. `rivals`: the generated product over each of
+    them, and over np.matmul, at every size. `own`: a rung of one's own over what its file names, and over the steps
+    that are next to it in speed.
+    """
 
     roof: Roof
     cells: list[LadderCell]
@@ -597,6 +650,10 @@ class Ladder(LadderMeasurement):
     whole: Factor
     other_order: list[Factor]
     sides: list[Factor]
+    beside: list[Factor] = []
+    rivals: list[Factor] = []
+    own: list[Factor] = []
+    on_all_cores: OnAllCores | None = None
 
     def cell(self, rung: str, n: int) -> LadderCell | None:
         """The cell of a rung at a size, if there is one."""

@@ -14,7 +14,7 @@ from labkit.measure.core_probe import dots
 from labkit.measure.sampling import Workload, aligned, calibrate, permuted, take, warm_up
 from labkit.records.model import Roofline, RooflineMeasurement, Series
 from labkit.records.provenance import Observed
-from labkit.roofline import bandwidth, peak
+from labkit.roofline import bandwidth, cores, peak
 from labkit.roofline.alone import DOTS, PEAK
 from labkit.roofline.codegen import doubts, host_target
 from labkit.roofline.derive import CEILING, WORKING_SET, derive
@@ -206,7 +206,7 @@ def take_rounds(probes: Probes, seconds: float, clock: Clock, rng: np.random.Gen
 def measure(observed: Observed, screen: Screen) -> Roofline:
     """The roofline of the machine at hand, looked at a second time where it cannot be right."""
     clock, rng = SystemClock(), np.random.default_rng(SEED)
-    started = clock.wall()
+    started, cpus = clock.wall(), cores.usable_cpus()
     screen.say(f"Measuring the roofline of one core: {observed.hardware.short_name}.")
 
     def look(seconds: float) -> Roofline:
@@ -221,6 +221,9 @@ def measure(observed: Observed, screen: Screen) -> Roofline:
         if roofline.faults:
             screen.say(f"Looking again, as {roofline.faults[0]}.")
             roofline = look(SECOND_LOOK_SECONDS)
+        screen.update("measuring several cores at once", clock.wall() - started, 0.0)
+        record.cores = cores.measure(observed.hardware, cpus)
+        roofline = derive(record)
     finally:
         screen.stop()
     return roofline

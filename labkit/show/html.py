@@ -109,41 +109,34 @@ def sections(run: Run, several: bool = False) -> list[Section]:
     """A run: the four answers, each beside its picture, and then the pages of what was measured."""
     kernels = place(run.roofline, run.results) if run.roofline else []
     drawn = {"perf.png": perf.draw([run])}
-    found = [("benchmark", "Benchmark", pages.matmul_page(run, answered=True), "")]
+    found: list[tuple[str, str, str, tuple[str, ...]]] = [
+        ("benchmark", "Benchmark", pages.matmul_page(run, answered=True), ())
+    ]
     if run.roofline:
-<<<<<<< HEAD
-        kernels = place(run.roofline, run.results)
-        page = pages.roofline_page(run.roofline, _manifest(run, find.ROOFLINE), kernels, run.traffic)
-        drawn = roofline.draw(run.roofline, kernels, run.traffic)
-        drawings = {"roofline.png": drawn, "bandwidth.png": bandwidth.draw(run.roofline)}
-        drawings |= misses.drawings(run.traffic)
-        found.append(("roofline", "Roofline", page, drawings))
-=======
         drawn["roofline.png"] = roofline.draw(run.roofline, kernels, run.traffic)
         drawn["bandwidth.png"] = bandwidth.draw(run.roofline)
-        if run.traffic:
-            drawn["misses.png"] = misses.draw(run.traffic)
+        drawn |= misses.drawings(run.traffic)
         page = pages.roofline_page(run.roofline, _manifest(run, find.ROOFLINE), kernels, run.traffic)
-        found.append(("roofline", "Roofline", page, "bandwidth.png"))
+        found.append(("roofline", "Roofline", page, ("bandwidth.png", "maps.png")))
     else:
         drawn["limits.png"] = limits.draw(run)
->>>>>>> 041953667ba5a1fd79a31d1664ad52a5286bcf75
     if run.ladder:
         drawn["ladder.png"] = ladder.draw(run.ladder)
         page = pages.ladder_page(run.ladder, _manifest(run, find.LADDER))
-        found.append(("ladder", "Ladder", page, ""))
+        found.append(("ladder", "Ladder", page, ()))
     if run.repeat:
         drawn["repeat.png"] = repeat.draw(run.repeat)
-        found.append(("repeat", "What repeats", pages.repeat_page(run.repeat), "repeat.png"))
+        found.append(("repeat", "What repeats", pages.repeat_page(run.repeat), ("repeat.png",)))
     if not several:
         drawn["samples.png"] = samples.draw(run)
         page = (
             "# Each sample\n\n![The samples of each cell in their order, and how they are distributed](samples.png)\n"
         )
-        found.append(("samples", "Each sample", page, "samples.png"))
+        found.append(("samples", "Each sample", page, ("samples.png",)))
     title, name = (f": {run.name}", run.name) if several else ("", "")
     made = [
-        Section(kind, head + title, page, {file: drawn[file]} if file else {}, name) for kind, head, page, file in found
+        Section(kind, head + title, page, {file: drawn[file] for file in files if file in drawn}, name)
+        for kind, head, page, files in found
     ]
     where = tables.markdown(Table("", "ll", ["what", "value"], [[what, told] for what, told in facts(run).items()]))
     last = Section("provenance", f"Machine and versions{title}", where, {}, name, folded=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import jinja2
 
-from labkit import contention
+from labkit import contention, quality
 from labkit.records.derive import Analysis, core_of
 from labkit.records.find import Run
 from labkit.records.model import (
@@ -17,6 +17,7 @@ from labkit.records.model import (
     LadderCell,
     LadderRung,
     Manifest,
+    Rate,
     Repeat,
     Roofline,
     Traffic,
@@ -265,9 +266,24 @@ def roofline_page(
         traffic=traffic,
         moved=_moved(traffic) if traffic else "",
         limits=_limits(roofline, kernels, traffic) if traffic else [],
+        cores=_cores(roofline),
         by_name={kernel.name: kernel for kernel in kernels},
         saturated=SATURATED,
         n=MATMUL_N,
+    )
+
+
+def _cores(roofline: Roofline) -> str:
+    """Peak and bandwidth over the number of cores, and their factors over those of one."""
+    rows, one = [], roofline.cores[:1]
+    for several in roofline.cores:
+        row = [str(several.cores)]
+        for rates, alone in ((several.gflops, one[0].gflops), (several.gbs, one[0].gbs)):
+            rate = Rate.of(rates)
+            row += [f"{significant(rate.median)} ({interval(rate.low, rate.high)})", times(rate.median / median(alone))]
+        rows.append(row)
+    return _table(
+        "rrrrr", ["cores", "FMA, GFLOPS (95 %)", "over one", "loads from DRAM, GB/s (95 %)", "over one"], rows
     )
 
 
@@ -364,6 +380,10 @@ def ladder_page(ladder: Ladder, manifest: Manifest) -> str:
         ["SIMD", "8×", times(simd)],
         ["cache blocking", "5 to 10×", f"{times(blocking)} (registers and caches together)"],
     ]
+    if ladder.on_all_cores:
+        shared = quality.wide(ladder.on_all_cores.gflops)
+        told = "unknown: the cores were shared" if shared else times(ladder.on_all_cores.factor.value)
+        rules.append(["threads", "4×", told])
     return _render(
         "ladder.md.j2",
         r=ladder,
@@ -374,12 +394,17 @@ def ladder_page(ladder: Ladder, manifest: Manifest) -> str:
         rungs=rungs,
         cells=cells,
         steps=_steps(rungs, cells, factors_by_rung),
+        instructions=_instructions(ladder),
         simd=simd,
         other_order=_factors(ladder, ladder.other_order),
         before=next((f for f in ladder.other_order if f.rung == "blocks"), None),
         after=next((f for f in ladder.other_order if f.rung == "blocks + SIMD" and f.over != "blocks"), None),
         sides=_factors(ladder, ladder.sides),
         kernels=_older_kernels(ladder),
+        rivals=_rivals(ladder),
+        beside=_factors(ladder, ladder.beside),
+        own=_own(ladder),
+        own_rungs=[rung for rung in ladder.rungs if rung.kind == "own"],
         rules=_table("lrr", ["", "the assignment says", "this machine"], rules),
         over_n=_table("r" * (len(rungs) + 1), ["N", *(rung.title for rung in rungs)], over_n),
     )
@@ -402,10 +427,43 @@ def _steps(rungs: Sequence[LadderRung], cells: Mapping[str, LadderCell], factors
     return _table("llrrrr", ["rung", "what changed", "one product", "rate", "factor (95 %)", "of the peak"], rows)
 
 
+def _instructions(ladder: Ladder) -> str:
+    """Instructions per step of the inner loop, beside the time that a step takes."""
+    counted, rows = ladder.instructions.per_step if ladder.instructions else {}, []
+    for rung in ladder.rungs:
+        cell, count = ladder.cell(rung.name, ladder.n), counted.get(rung.name)
+        if cell and count:
+            rows.append([rung.title, significant(count), seconds(2 / cell.alone.gflops.value / 1e9)])
+    return _table("lrr", ["rung", "instructions per step", f"time per step, N = {ladder.n}"], rows)
+
+
 def _factors(ladder: Ladder, found: Sequence[Factor]) -> str:
     rungs = {rung.name: rung for rung in ladder.rungs}
     rows = [[rungs[f.rung].title, rungs[f.over].title, str(f.n), rungs[f.rung].changed, _factor(f)] for f in found]
     return _table("llrlr", ["rung", "over", "N", "what it is", "factor (95 %)"], rows)
+
+
+def _rivals(ladder: Ladder) -> str:
+    """The generated product over np.matmul and each rival, at each size."""
+    titles = {rung.name: rung for rung in ladder.rungs}
+    found = {(f.over, f.n): f for f in ladder.rivals}
+    rows = []
+    for over in dict.fromkeys(name for name, _ in found):
+        rung, at = titles[over], [found.get((over, n)) for n in ladder.sizes]
+        about = "" if rung.kind == "step" else rung.changed
+        rows.append([rung.title, about, *(times(f.ratio) if f else "-" for f in at)])
+    return _table("ll" + "r" * len(ladder.sizes), ["over", "", *(f"N = {n}" for n in ladder.sizes)], rows)
+
+
+def _own(ladder: Ladder) -> str:
+    """What was expected of each rung of one's own, and what it is beside its neighbours."""
+    rungs, rows = {rung.name: rung for rung in ladder.rungs}, []
+    for f in ladder.own:
+        rung, cell = rungs[f.rung], ladder.cell(f.rung, f.n)
+        expected = times(rung.expected) if rung.expected and f.over == rung.over else ""
+        rate = flops(cell.alone.gflops.value) if cell else "-"
+        rows.append([rung.title, rate, rungs[f.over].title, expected, _factor(f)])
+    return _table("lrlrr", ["rung", "rate", "over", "expected", "measured (95 %)"], rows)
 
 
 def _older_kernels(ladder: Ladder) -> str:

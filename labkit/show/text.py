@@ -217,13 +217,50 @@ def roofline_summary(roofline: Roofline) -> list[str]:
 
 
 def ladder_summary(ladder: Ladder) -> list[str]:
-    """Each step's factor, and the whole."""
+    """Each step's factor, the whole, and what rungs of one's own are beside others."""
     titles = {rung.name: rung.title for rung in ladder.rungs}
     width = max(len(titles[f.rung]) for f in ladder.factors)
     return [
         *(f"{titles[f.rung]:<{width}}  {times_interval(f.ratio, f.low, f.high)}" for f in ladder.factors),
         f"Together np.matmul is {times(ladder.whole.ratio)} as fast as naive at N = {ladder.n}.",
+        *(f"{titles[f.rung]} over {titles[f.over]}: {times_interval(f.ratio, f.low, f.high)}" for f in ladder.own),
+        *filter(None, [plain(all_cores(ladder))]),
+        *(f"Left out: {why}." for why in ladder.left_out),
     ]
+
+
+def passed(ladder: Ladder, chosen: str | None) -> str:
+    """Which kernel OpenBLAS chose, whether another is faster here, and what the rebuilt product has passed.
+
+    Nothing where no other kernel was timed and np.matmul is not slower than the step before it.
+    """
+    kernels = {rung.name: rung.title for rung in ladder.rungs if rung.kind == "kernel"}
+    faster = max((f for f in ladder.beside if f.rung in kernels and f.low > 1), key=lambda f: f.ratio, default=None)
+    ahead = [kernels[f.over] for f in ladder.rivals if f.n == ladder.n and f.over in kernels and f.low <= 1]
+    says = [f"The kernel that OpenBLAS chose is {chosen}."] if kernels and chosen else []
+    if faster:
+        factor = times_interval(faster.ratio, faster.low, faster.high)
+        says.append(f"{kernels[faster.rung]} is faster here: {factor}.")
+    if ladder.factors[-1].high < 1:
+        slower = "`np.matmul` is slower than the step before it"
+        whom = "OpenBLAS with each of its kernels" if kernels else "it"
+        says.append(
+            f"{slower}, but not {listed(ahead)}." if ahead else f"{slower}: what was rebuilt has passed {whom}."
+        )
+    return " ".join(says)
+
+
+def all_cores(ladder: Ladder) -> str:
+    """What np.matmul makes of all cores."""
+    found, measured = ladder.on_all_cores, ladder.all_cores
+    if not (found and measured):
+        return ""
+    factor = times_interval(found.factor.value, found.factor.low, found.factor.high)
+    return (
+        f"On {measured.cores} cores `np.matmul` is {factor} as fast as on one, at N = {measured.n}: "
+        f"{flops(found.gflops.median)}, {fraction(found.peak_fraction.value)} of {flops(found.peak_gflops.median)}, "
+        "the FMA peak of all of them."
+    )
 
 
 def repeat_summary(repeat: Repeat) -> list[str]:

@@ -39,15 +39,23 @@ def start(program: Sequence[str], first: CacheShape, last: CacheShape, folder: P
         return subprocess.Popen(command, stdout=said, stderr=errors, start_new_session=True)
 
 
-def counts(folder: Path) -> list[tuple[int, int, int]]:
-    """From each mark so far to the next: lines fetched into the first level, into the last, written back from this."""
-    found: list[tuple[int, int, int]] = []
+def events(folder: Path) -> list[dict[str, int]]:
+    """What Callgrind counted up to each mark so far, from the one before it, by its own names: Ir are instructions."""
+    found: list[dict[str, int]] = []
     while part := text(folder / f"counts.{len(found) + 1}"):
         names, totals = (re.search(rf"^{word}: (.*)$", part, re.MULTILINE) for word in ("events", "totals"))
         if not names or not totals:  # it is being written
             break
-        events = dict(zip(names[1].split(), map(int, totals[1].split()), strict=False))  # zeros at its end are left out
-        first, last, back = (sum(events.get(kind + way, 0) for way in "rw") for kind in ("D1m", "DLm", "DLdm"))
+        # Zeros at its end are left out.
+        found.append(dict(zip(names[1].split(), map(int, totals[1].split()), strict=False)))
+    return found
+
+
+def counts(folder: Path) -> list[tuple[int, int, int]]:
+    """From each mark so far to the next: lines fetched into the first level, into the last, written back from this."""
+    found: list[tuple[int, int, int]] = []
+    for counted in events(folder):
+        first, last, back = (sum(counted.get(kind + way, 0) for way in "rw") for kind in ("D1m", "DLm", "DLdm"))
         found.append((first, last, back))
     return found
 

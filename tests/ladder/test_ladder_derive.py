@@ -97,6 +97,38 @@ def test_a_cell_that_was_disturbed_or_whose_interval_is_wide_is_noisy():
     assert {c.rung for c in derive(m).cells if c.noisy} == {"einsum", "matmul"}
 
 
+def test_rivals_are_held_against_the_blas_and_the_generated_product_against_each_at_every_size():
+    found = derive(made_up.ladder_measurement(others=list(made_up.OTHERS)))
+    assert {f.rung: f.ratio for f in found.beside} == {
+        name: pytest.approx(rate / 80) for name, (rate, _) in made_up.OTHERS.items()
+    }
+    assert all((f.over, f.n) == ("matmul", 1024) for f in found.beside)
+    over = {(f.over, f.n): f.ratio for f in found.rivals}
+    rivals = ("matmul", "MKL", "newest OpenBLAS", "OpenBLAS Haswell", "OpenBLAS SkylakeX")
+    assert set(over) == {(name, n) for name in rivals for n in (64, 128, 1024)}
+    assert over["MKL", 128] == pytest.approx(88 / 70)
+    assert {f.rung for f in found.rivals} == {"packing and blocks"}
+
+
+def test_a_rung_of_ones_own_stands_between_two_steps_and_over_what_its_file_names():
+    found = derive(made_up.ladder_measurement(others=["step1_loop_order", "wrapper"]))
+    own = {(f.rung, f.over): f.ratio for f in found.own}
+    assert own == {
+        ("step1_loop_order", "compiled"): pytest.approx(9),  # also the next slower step
+        ("step1_loop_order", "unit stride"): pytest.approx(3.6 / 3.7),
+        ("wrapper", "register tile"): pytest.approx(79.9 / 60),
+        ("wrapper", "matmul"): pytest.approx(79.9 / 80),
+    }
+
+
+def test_all_cores_are_held_against_one_and_against_their_peak_in_pairs(ladder):
+    assert ladder.on_all_cores is None
+    found = derive(made_up.ladder_measurement(cores=4)).on_all_cores
+    assert found.factor.value == pytest.approx(3.2)
+    assert found.peak_fraction.value == pytest.approx(0.8 * 78 / made_up.PEAK)
+    assert found.gflops.low < found.gflops.median < found.gflops.high
+
+
 def test_deriving_a_record_again_changes_nothing_also_after_it_was_written(ladder):
     read = io.decode(io.encode(ladder), Ladder, "results.json")
     assert read == ladder

@@ -38,13 +38,16 @@ def little(tmp_path, monkeypatch):
     monkeypatch.setattr(ladder_run, "CoreProbe", FakeProbe)
     monkeypatch.setattr(ladder_run, "Job", partial(ladder_run.Job, sample_seconds=0.0002))
     monkeypatch.setattr(ladder_run, "obtain", lambda *_: made_up.limits())
-    monkeypatch.setattr(ladder_run.older_kernels, "measure", list)
+    monkeypatch.setattr(ladder_run.rivals, "start", lambda: ([], ["MKL was ended by SIGILL"]))
+    monkeypatch.setattr(ladder_run, "usable_cpus", lambda: [0])
+    monkeypatch.setattr(ladder_run.instructions, "possible", lambda: False)
     monkeypatch.setattr(ladder_run, "all_rungs", cheap)
     monkeypatch.setattr(ladder_run.threads, "check_effective_threads", lambda: 1)
     monkeypatch.setattr(artifacts, "redraw", lambda folder: ["ladder.png"])
 
-    def run(sizes="8,16", fresh=False, redraw=False):
-        return ladder_run.run(Namespace(sizes=sizes, fresh=fresh, redraw=redraw, output=tmp_path))
+    def run(sizes="8,16", fresh=False, redraw=False, mine=()):
+        options = Namespace(sizes=sizes, fresh=fresh, redraw=redraw, output=tmp_path, mine=mine, start=None)
+        return ladder_run.run(options)
 
     return run
 
@@ -81,6 +84,21 @@ def test_a_run_has_every_rung_at_every_size_and_closes_its_journal(little, tmp_p
     assert "matmul" in capsys.readouterr().out
 
 
+def test_a_rung_of_ones_own_is_timed_in_the_rounds_beside_the_others(little, tmp_path, capsys):
+    mine = tmp_path / "mine.py"
+    mine.write_text("OVER, EXPECTED = 'naive', 1.5\ndef matmul(A, B): return A @ B\n")
+    assert little(mine=[str(mine)]) == 0
+    ladder = io.read(tmp_path / io.RESULTS, Ladder)
+    (rung,) = (rung for rung in ladder.rungs if rung.kind == "own")
+    assert (rung.name, rung.title, rung.over, rung.expected) == ("mine", "mine.py:matmul", "naive", 1.5)
+    own, matmul = (next(s for s in ladder.samples if (s.name, s.n) == (name, 16)) for name in ("mine", "matmul"))
+    assert own.rounds == matmul.rounds
+    assert own.flops == 2 * 16**3
+    assert {f.over for f in ladder.own} > {"naive"}
+    assert ladder.left_out == ["MKL was ended by SIGILL"]
+    assert "mine.py:matmul over naive" in capsys.readouterr().out
+
+
 def test_stopped_anywhere_it_resumes_and_measures_nothing_twice(little, tmp_path, monkeypatch, capsys):
     stopped_after_three_rounds(little, monkeypatch)
     lines = (tmp_path / JOURNAL).read_text().count('"kind":"sample"')
@@ -111,7 +129,7 @@ def test_the_dearest_rung_is_timed_in_the_first_pass_too_beside_all_others(littl
     monkeypatch.setattr(schedule, "SHORT_CALL_SECONDS", 1e-9)  # all are long
     assert little() == 0
     assert all(f.pairs >= 6 for f in io.read(tmp_path / io.RESULTS, Ladder).factors)
-    assert len({job.family for job in ladder_run._jobs(cheap(), (8,), bench.make_operands)}) == 1
+    assert len({job.family for job in ladder_run._jobs(cheap(), (), (8,), bench.make_operands)}) == 1
 
 
 def test_drawing_again_measures_nothing(little, tmp_path, capsys):

@@ -19,7 +19,7 @@ IMPORTED_AS = {"py-cpuinfo": "cpuinfo", "markdown-it-py": "markdown_it"}
 def requirements(*extras):
     """The names that these extras require, those of other extras included."""
     found = set()
-    for name in (name for extra in extras for name in EXTRAS[extra]):
+    for name in (name.partition(";")[0] for extra in extras for name in EXTRAS[extra]):
         others = re.fullmatch(r"matmul-lab\[(.*)\]", name)
         found |= requirements(*others[1].split(",")) if others else {name}
     return found

@@ -59,12 +59,15 @@ def rooflines():
 
 
 def ladders():
-    for sizes, name in itertools.product((THREE, EIGHT, made_up.SIZES), ("a CPU", LONG)):
+    for sizes, name in itertools.product((THREE, made_up.SIZES), ("a CPU", LONG)):
         yield ladder.draw(ladder_of(sizes, name))
+    rivals, mine = list(made_up.OTHERS)[:4], list(made_up.OTHERS)[4:]
+    for others, cores in ((rivals, 1), (mine, 1), ([], 2), (made_up.OTHERS, 64)):
+        yield ladder.draw(ladder_of(EIGHT, LONG, others, cores))
 
 
-def ladder_of(sizes, name):
-    m = made_up.ladder_measurement(sizes)
+def ladder_of(sizes, name, others=(), cores=1):
+    m = made_up.ladder_measurement(sizes, others, cores)
     m.short_name = name
     return made_up.ladder_derive.derive(m)
 

@@ -7,7 +7,7 @@ import made_up
 import msgspec
 import pytest
 
-from labkit.records.model import Ridge
+from labkit.records.model import Instructions, Ridge
 from labkit.roofline.kernels import place
 from labkit.show import pages
 from labkit.show.numbers import times
@@ -271,6 +271,35 @@ def test_the_ladder_gives_every_factor_and_the_whole():
         assert f": {times(factor.ratio)} (" in written
 
 
+def test_the_blas_has_been_passed_only_where_the_fastest_of_its_kernels_was():
+    def said(haswell: float) -> str:
+        m = made_up.ladder_measurement(others=list(made_up.OTHERS))
+        for s in (s for s in m.samples if s.name == "OpenBLAS Haswell"):
+            s.seconds = s.cpu_seconds = [t * made_up.OTHERS["OpenBLAS Haswell"][0] / haswell for t in s.seconds]
+        return flowing(ladder_page(made_up.ladder_derive.derive(m)))
+
+    assert "has passed OpenBLAS with each of its kernels" in said(60.0)
+    assert "is faster here" not in said(60.0)
+    passed = said(83.9)  # faster than its choice, and slower than what was rebuilt
+    assert "OpenBLAS Haswell is faster here: 1.05×" in passed
+    assert "has passed OpenBLAS with each of its kernels" in passed
+    ahead = said(95.0)
+    assert "has passed" not in ahead
+    assert "slower than the step before it, but not OpenBLAS Haswell" in ahead
+
+
+def test_a_rung_of_ones_own_has_what_was_expected_beside_what_was_measured_and_all_cores_complete_the_rules():
+    m = made_up.ladder_measurement(others=["step1_loop_order"], cores=4)
+    m.instructions = Instructions(per_step={"naive": 4499.0, "compiled": 5.064}, note="Counted.")
+    written = ladder_page(made_up.ladder_derive.derive(m))
+    assert re.search(r"^\| step1_loop_order \| 3.60 GFLOPS \| compiled \| 8.00× \| 9.00× ", written, re.MULTILINE)
+    assert re.search(r"^\| step1_loop_order \| 3.60 GFLOPS \| unit stride \|  \| 0.973× ", written, re.MULTILINE)
+    assert re.search(r"^\| threads \| 4× \| 3.20× \|", written, re.MULTILINE)
+    assert re.search(r"^\| naive \| 4,500 \|", written, re.MULTILINE)
+    m.all_cores.gflops = [rate * (1 + k % 2) for k, rate in enumerate(m.all_cores.gflops)]
+    assert "| threads | 4× | unknown: " in ladder_page(made_up.ladder_derive.derive(m))
+
+
 def test_the_ladders_prose_follows_the_data():
     record = made_up.ladder()
     assert "what was rebuilt has passed it" in ladder_page(record)
@@ -280,7 +309,7 @@ def test_the_ladders_prose_follows_the_data():
     for ratio, says in words.items():
         order = [changed(f, ratio=ratio, high=ratio) if f.rung == "blocks + SIMD" else f for f in record.other_order]
         assert says in ladder_page(changed(record, other_order=order)), says
-    assert "OPENBLAS_CORETYPE" not in ladder_page(changed(record, kernels=[]))
+    assert "OPENBLAS_CORETYPE" not in ladder_page(record)
     assert "†" not in ladder_page(record)
     cells = [changed(c, portion=0.001, noisy=True) if (c.rung, c.n) == ("naive", 1024) else c for c in record.cells]
     written = ladder_page(changed(record, cells=cells))

@@ -57,6 +57,10 @@ RENDERED = {
     ),
     "roofline": lambda: pages.roofline_page(ROOFLINE, made_up.manifest("01-roofline"), place(ROOFLINE)),
     "ladder": lambda: pages.ladder_page(made_up.ladder(), made_up.manifest("03-speedup-ladder")),
+    "ladder with rivals": lambda: pages.ladder_page(
+        made_up.ladder_derive.derive(made_up.ladder_measurement(others=list(made_up.OTHERS), cores=4)),
+        made_up.manifest("03-speedup-ladder"),
+    ),
     "repeat": lambda: pages.repeat_page(made_up.repeat(pythons=("3.11.7", "3.12.1"))),
 }
 TEXTS = {

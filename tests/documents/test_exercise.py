@@ -1,0 +1,120 @@
+"""The exercise: its files are products from the start, and the changes that they ask for can be made."""
+
+import contextlib
+import subprocess
+import sys
+
+import pytest
+
+from labkit.errors import USER_ERROR, UserError
+from labkit.ladder import exercise, own
+
+# What a learner may make of each file: the body of `matmul`.
+SOLVED = {
+    "step1_loop_order": """
+    out[:, :] = 0
+    for i in range(A.shape[0]):
+        for k in range(A.shape[1]):
+            for j in range(B.shape[1]):
+                out[i, j] += A[i, k] * B[k, j]
+""",
+    "step2_blocks": """
+    M, K, N = A.shape[0], A.shape[1], B.shape[1]
+    out[:, :] = 0
+    for k0 in range(0, K, BLOCK):
+        for j0 in range(0, N, BLOCK):
+            for i in range(M):
+                for k in range(k0, min(k0 + BLOCK, K)):
+                    for j in range(j0, min(j0 + BLOCK, N)):
+                        out[i, j] += A[i, k] * B[k, j]
+""",
+    "step3_rows": """
+    out[:, :] = 0
+    for i in range(A.shape[0]):
+        for k in range(A.shape[1]):
+            out[i] += A[i, k] * B[k]
+""",
+    "step4_tile": """
+    M, K, N = A.shape[0], A.shape[1], B.shape[1]
+    whole = K // 4 * 4
+    out[:, :] = 0
+    for i in range(M):
+        for k in range(0, whole, 4):
+            a, b, c, d = A[i, k], A[i, k + 1], A[i, k + 2], A[i, k + 3]
+            for j in range(N):
+                out[i, j] += a * B[k, j] + b * B[k + 1, j] + c * B[k + 2, j] + d * B[k + 3, j]
+        for k in range(whole, K):
+            for j in range(N):
+                out[i, j] += A[i, k] * B[k, j]
+""",
+    "step5_packing": """
+    M, K, N = A.shape[0], A.shape[1], B.shape[1]
+    packed = np.empty((BLOCK, BLOCK), np.float32)
+    out[:, :] = 0
+    for k0 in range(0, K, BLOCK):
+        for j0 in range(0, N, BLOCK):
+            depth, width = min(BLOCK, K - k0), min(BLOCK, N - j0)
+            for k in range(depth):
+                for j in range(width):
+                    packed[k, j] = B[k0 + k, j0 + j]
+            for i in range(M):
+                for k in range(depth):
+                    for j in range(width):
+                        out[i, j0 + j] += A[i, k0 + k] * packed[k, j]
+""",
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    exercise.begin(tmp_path / "mine")
+    return tmp_path / "mine"
+
+
+def solve(folder):
+    for name, body in SOLVED.items():
+        path = folder / f"{name}.py"
+        head, start, rest = path.read_text().partition("def matmul(A, B, out):")
+        end = rest[rest.index("\n\n\nif __name__") :]
+        path.write_text(head.replace("EXPECTED = None", "EXPECTED = 4") + start + body + end)
+
+
+def rungs(folder):
+    with contextlib.ExitStack() as ends:
+        accepted = own.accepted(own.specs([str(path) for path in sorted(folder.glob("*.py"))]), ends)
+        assert all(apart.workload(64).time(1, None)[0] > 0 for apart in accepted)
+        return [apart.rung for apart in accepted]
+
+
+def test_every_file_is_a_product_as_it_is_given_and_when_it_is_solved(folder):
+    given = rungs(folder)
+    assert [rung.expected for rung in given] == [None] * 5
+    solve(folder)
+    solved = rungs(folder)
+    assert [rung.expected for rung in solved] == [4] * 5
+    # Each is held against a rung of the ladder, or a file that comes before it.
+    known = ["naive", "compiled"]
+    for rung in solved:
+        assert rung.over in known
+        known.append(rung.name)
+    assert all(a.code != b.code for a, b in zip(given, solved, strict=True))
+
+
+def test_work_is_not_written_over(folder):
+    with pytest.raises(UserError, match=r"step1_loop_order\.py is there already"):
+        exercise.begin(folder)
+
+
+def test_a_file_that_is_run_asks_for_the_factor_first_and_then_tells_both(folder):
+    def run():
+        command = [sys.executable, folder / "step3_rows.py"]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    first = run()
+    assert first.returncode == USER_ERROR
+    assert "write down the factor that you expect" in first.stderr
+    solve(folder)
+    then = run()
+    assert then.returncode == 0, then.stderr
+    assert "as it was given" in then.stdout
+    assert "you expect 4.00×" in then.stdout
