@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from labkit.errors import INTERRUPTED, USER_ERROR, UserError, os_error
+from labkit.errors import INTERRUPTED, USER_ERROR, UserError, os_error, printable
 from labkit.machine.limits import require_address_space
 from labkit.machine.threads import require_one_thread
 
@@ -253,7 +253,7 @@ def guarded(program: str, run: Callable[[], int]) -> int:
             stream.reconfigure(errors="replace")  # a terminal that lacks a letter is no reason to end
 
     def complain(line: str, status: int = USER_ERROR) -> int:
-        print(f"{program}: {line}", file=sys.stderr)
+        print(printable(f"{program}: {line}"), file=sys.stderr)
         return status
 
     try:

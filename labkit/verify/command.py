@@ -48,8 +48,8 @@ def run(args: argparse.Namespace) -> int:
 
 def verify(folder: Path) -> Verdict:
     """The verdict on a folder; a UserError if it cannot be looked at."""
-    given = submission.read(folder)
-    return Verdict(folder, [check for part in PARTS for check in _guarded(part, given)])
+    with submission.opened(folder) as given:
+        return Verdict(folder, [check for part in PARTS for check in _guarded(part, given)])
 
 
 def _guarded(part: Part, given: Submission) -> Iterator[Check]:
