@@ -20,7 +20,7 @@ LEAST_N, MOST_N = 4, 100_000
 
 _METHODS = {
     "naive": r"(?:matmul|mm|gemm|python)?(?:naive|naiv|naif|ingenu[ao]?|tripleloop)(?:matmul|python|loops?)?",
-    "blocked": r"(?:matmul|mm|gemm)?(?:block(?:ed|s)?|tiled|geblockt|(?:em)?blocos?|bloques|bloquead.)(?:bs|size)?(\d*)",
+    "blocked": r"(?:matmul|mm)?(?:block(?:ed|s)?|tiled|geblockt|(?:em)?blocos?|bloques|bloqueado)(?:bs|size)?(\d*)",
     "einsum": r"(?:np|numpy)?(?:matmul)?einsum(?:ikkjij)?(opt\w*)?",
     "matmul": r"(?:np|numpy|blas)?(?:matmul|openblas|blas|numpy|np)(?:np|numpy|blas|reference|ref)?",
 }
