@@ -42,8 +42,8 @@ _ARRAY = re.compile(rb"\[\n\s*(" + _ENTRY + rb"(?:,\n\s*" + _ENTRY + rb")*)\n\s*
 
 # What a terminal obeys or turns around: control characters, and those that set the direction of writing.
 _ESCAPED = re.compile(
-    rb"(?<!\\)((?:\\\\)*)\\(?:u00(?:[01][\da-f]|7f|[89][\da-f])|u20(?:2[89a-e])|u206[6-9]|[bf])", re.IGNORECASE
-)
+    rb"\\(?:(\\)|u00(?:[01][\da-f]|7f|[89][\da-f])|u20(?:2[89a-e])|u206[6-9]|[bf])", re.IGNORECASE
+)  # an escaped backslash is kept, with what follows it
 _RAW = re.compile(rb"\xc2[\x80-\x9f]|\x7f|\xe2\x80[\xa8-\xae]|\xe2\x81[\xa6-\xa9]")
 
 
@@ -58,7 +58,9 @@ def encode(record: Record) -> bytes:
 def decode(raw: bytes, kind: type[T], name: str) -> T:
     """A record of this kind, or a UserError that says what is wrong with the file called `name`."""
     try:
-        return msgspec.json.decode(_RAW.sub(b" ", _ESCAPED.sub(rb"\1 ", raw)), type=kind)
+        return msgspec.json.decode(
+            _RAW.sub(b" ", _ESCAPED.sub(lambda found: b"\\\\" if found[1] else b" ", raw)), type=kind
+        )
     except (ValueError, RecursionError, OverflowError) as error:
         why = " ".join(str(error).split())  # on one line, whatever text of the file it quotes
     older = _older_schema(raw, kind)

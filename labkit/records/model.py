@@ -21,6 +21,7 @@ Positive = Annotated[float, msgspec.Meta(gt=1e-300)]
 
 # Of a series, and of a record. np.matmul at N = 64, called until a second is over, has 50,000; that many take seconds.
 MOST_SAMPLES, MOST_IN_ALL = 60_000, 250_000
+MOST_LEVELS = 20  # of a config, which has two; what writes and shows one calls itself for each
 
 
 class Record(msgspec.Struct, kw_only=True):
@@ -155,6 +156,17 @@ class Manifest(Record):
     threads: dict[str, str | None]
     hardware: Hardware
     outputs: dict[str, str]
+
+    def __post_init__(self) -> None:
+        level: list[Any] = [self.config]
+        for _ in range(MOST_LEVELS):
+            level = [
+                one
+                for value in level
+                for one in (value.values() if isinstance(value, dict) else value if isinstance(value, list) else ())
+            ]
+        if level:
+            raise ValueError(f"its config has more than {MOST_LEVELS} levels")
 
 
 # --- experiments/01-roofline/kernels.json --------------------------------------------------------------
