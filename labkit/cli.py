@@ -21,6 +21,7 @@ PROGRAM = "labkit"
 # Commands that measure: one thread, and memory enough to load LLVM, are seen to before NumPy is loaded.
 MEASURING = ("roofline", "ladder", "gemm", "repeat", "traffic")
 
+GRADERS = ("gradescope", "prairielearn", "classroom50", "junit", "csv", "markdown", "json")
 SIZES = "64,128,256,512,1024"
 TRAFFIC_SIZES = "64,128,256,512,1000,1024"  # and one beside a power of two
 
@@ -123,8 +124,13 @@ COMMANDS = {
         "labkit.verify.command:run",
         "Is this a valid result of the assignment? It runs the submission's code and is no sandbox.",
         "experiments/03-matmul-perf",
-        (FOLDERS,),
-        (JSON, MARKDOWN),
+        (
+            ("folders", {"nargs": "+", "metavar": "DIR", "type": Path, "help": "a folder or a zip with results.json"}),
+            ("--output", {"type": Path, "help": "a file (default: standard output)"}),
+            ("--weights", {"type": Path, "help": 'a JSON file of points by demand: {"A": 2, "A5": 5}'}),
+            flag("--watch", "check again whenever a file changes"),
+        ),
+        (JSON, MARKDOWN, ("--format", {"choices": GRADERS, "metavar": "FORMAT", "help": ", ".join(GRADERS)})),
         status="0 all met, 1 something is not met",
     ),
     "compare": Command(

@@ -173,6 +173,8 @@ def _loops(name: str, function: str, about: Answers) -> Check:
         faults.append(
             f"{function} does exactly the same work whatever its {about['block']} is: nothing is cut into blocks"
         )
+    if faults and about.get("line"):
+        faults[0] += f" ({about['line']})"
     met = f"{(many or 0) / steps:.0f} instructions of the interpreter per step, and no array operation in the loops"
     return judge(name, faults, met, "" if many else f"{function} fails when its instructions are counted")
 

@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -22,6 +23,7 @@ from labkit.verify import calls
 from labkit.verify.assignment import AGREEMENT_N, FOREIGN, FUNCTIONS, SEED
 
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000  # linux/sched.h
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 CPU_SECONDS, WRITTEN_BYTES, MEMORY_BYTES = 120, 64 << 20, 4 << 30
 TABLED = {"naive", "blocked", "einsum", "matmul", "np.matmul"}  # names that make a dictionary a table of what is timed
 NETWORK = ("connect", "bind", "sendto", "sendmsg", "getaddrinfo", "gethostbyname")
@@ -69,7 +71,7 @@ def examine(folder: Path, seed: int) -> Iterator[Answers]:
 
 
 def _limit() -> None:
-    """Limits that the system keeps, and, where possible, no network."""
+    """Limits that the system keeps, no longer a life than the parent's, and, where possible, no network."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource  # not on Windows
 
@@ -78,6 +80,7 @@ def _limit() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     if sys.platform.startswith("linux"):
         with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             ctypes.CDLL(None).unshare(CLONE_NEWUSER | CLONE_NEWNET)
 
 
