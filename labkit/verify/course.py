@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from labkit.errors import USER_ERROR, UserError
-from labkit.verify import layout, submission
+from labkit.verify import documents, submission
 from labkit.verify.grading import Verdict
 from labkit.verify.outcome import Check
 
@@ -36,7 +36,7 @@ Answer = Verdict | UserError
 def verdicts(folders: Sequence[Path]) -> list[Answer]:
     """The verdict on each folder, in this order, or why it cannot be looked at; a bar on a terminal says how long."""
     bar = Progress(
-        TextColumn("{task.completed} checked"),
+        TextColumn("checked"),
         BarColumn(40),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
@@ -107,7 +107,7 @@ def _marks(folder: Path) -> Iterator[tuple[str, str]]:
         return
     place = submission.inner(folder)
     raw = submission.read_file(place / "results.json", place)
-    for times in _series(layout.document(raw)):
+    for times in _series(documents.document(raw)):
         yield "the same times of repetitions", hashlib.sha256(repr(times).encode()).hexdigest()
     source = submission.read_file(place / "bench.py", place)
     if len(source) < MOST_SOURCE_BYTES and (shape := _shape(source)):
@@ -117,7 +117,7 @@ def _marks(folder: Path) -> Iterator[tuple[str, str]]:
 def _series(value: Any) -> Iterator[list[float]]:
     """Every list of times of a document: fractions, no two of them alike."""
     left = [value]
-    for _ in range(layout.MOST_VALUES):
+    for _ in range(documents.MOST_VALUES):
         if not left:
             return
         one = left.pop()

@@ -3,225 +3,15 @@
 Nothing here knows one layout by name. Every number is placed by the keys above it: a method, an order N, a quantity.
 """
 
-import json
 import math
 import re
-import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from statistics import fmean, median
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from labkit.records.derive import Analysis
-
-MOST_LEVELS, MOST_VALUES = 40, 2_000_000  # of a document; an honest one has 6 levels and some 100,000 numbers
-LEAST_N, MOST_N = 4, 100_000
-
-_METHODS = {
-    "naive": r"(?:matmul|mm|gemm|python)?(?:naive|naiv|naif|ingenu[ao]?|tripleloop)(?:matmul|python|loops?)?",
-    "blocked": r"(?:matmul|mm)?(?:block(?:ed|s)?|tiled|geblockt|(?:em)?blocos?|bloques|bloqueado)(?:bs|size)?(\d*)",
-    "einsum": r"(?:np|numpy)?(?:matmul)?einsum(?:ikkjij)?(opt\w*)?",
-    "matmul": r"(?:np|numpy|blas)?(?:matmul|openblas|blas|numpy|np)(?:np|numpy|blas|reference|ref)?",
-}
-_METHOD_KEY = re.compile(
-    r"(?:method|name|variant|impl\w*|kernel|func\w*|algo\w*|methode|metodo|verfahren|variante|fn)s?"
-)
-_N_KEY = re.compile(r"(?:n|size|dim|order|shape|matrixsize|x|tamanho|groesse|grosse|taille|nvalue|sizen)s?")
-_SKIP = re.compile(
-    r"std|dev\b|stdev|err|var|iqr|mad\b|sem\b|low|high|lower|upper|\bci|p\d\d|resolution|cpu|limit|min_?(?:sec|time)|"
-    r"speed_?up|fraction|percent|(?:^|_)ratio|stamp|expected|peak|roof|date|warm|theor"
-)
-_TIME = re.compile(
-    r"sec|time|elapsed|duration|wall|zeit|dauer|tempo|tiempo|temps|timing|laufz|(?:^|_)(?:s|ms|us|ns|µs)(?:_|$)"
-)
-_UNITS = (
-    (r"(?:^|_)(?:ms|msec|milli\w*)(?:_|$)", 1e-3),
-    (r"(?:^|_)(?:us|µs|usec|micro\w*)(?:_|$)", 1e-6),
-    (r"(?:^|_)(?:ns|nsec|nano\w*)(?:_|$)", 1e-9),
-)
-_TOTAL = re.compile(r"total|sum|overall|gesamt|all_")
-_SUMMARY = re.compile(r"median|mean|avg|average|best|value|result|min|mittel|media|mediana")
-_CALLS = re.compile(r"calls?|number|inner|batch|loops")
-_COUNT = re.compile(r"reps?|repet|repeat|iter|runs|samples|count|trials|wiederhol|rodadas|amostras|n_?runs")
-
-
-@dataclass
-class Timed:
-    """A method at a size: rates in GFLOPS as stated, `seconds` of a call one per sample, `stated` ones as summaries.
-
-    `samples` and `total` seconds are None where they are not told.
-    """
-
-    method: str
-    n: int
-    rates: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    stated: list[float] = field(default_factory=list)
-    samples: int | None = None
-    calls: int | None = None  # in a sample, where that is told
-    total: float | None = None
-    extrapolated: bool = False
-    bare: list[float] = field(default_factory=list)  # numbers of which no key says what they are
-
-    @property
-    def name(self) -> str:
-        return f"{self.method} at N = {self.n}"
-
-    @property
-    def flops(self) -> int:
-        return 2 * self.n**3
-
-    @cached_property
-    def of_seconds(self) -> list[float]:
-        """The rates that its times give: one for each, of a total that of a call; and those of the mean and median."""
-        times = [*self.seconds, *self.stated]
-        if self.seconds:
-            times += [fmean(self.seconds), median(self.seconds)]
-        if self.total and self.samples:
-            times.append(self.total / (self.samples * (self.calls or 1)))
-        return [self.flops / t / 1e9 for t in times]
-
-    @property
-    def gflops(self) -> float | None:
-        """Its rate: the first that is stated, or what its times give."""
-        if self.rates:
-            return self.rates[0]
-        times = self.stated or ([median(self.seconds)] if self.seconds else [])
-        return self.flops / times[0] / 1e9 if times else self.of_seconds[0] if self.of_seconds else None
-
-    @property
-    def many(self) -> int | None:
-        """How many samples it has, where that is told."""
-        return len(self.seconds) if len(self.seconds) > 1 else self.samples
-
-    @property
-    def timed_seconds(self) -> float | None:
-        """Wall time in timed calls, where that is told or follows."""
-        if self.total is not None:
-            return self.total
-        if len(self.seconds) > 1:
-            return math.fsum(self.seconds) * (self.calls or 1)
-        once = next(iter(self.stated or self.seconds), None)
-        return once * self.samples * (self.calls or 1) if once and self.samples else None
-
-
-def of_analysis(found: Analysis) -> list[Timed]:
-    """The cells of a record of this project."""
-    return [
-        Timed(
-            c.method,
-            c.n,
-            rates=[c.gflops.median, c.gflops.best, c.alone.gflops.value],
-            seconds=c.seconds_per_call,
-            samples=len(c.seconds_per_call),
-            total=c.total_seconds,
-            extrapolated=c.extrapolated,
-        )
-        for c in found.cells
-    ]
-
-
-# --- text and documents ------------------------------------------------------------------------------------
-
-
-def decoded(raw: bytes) -> str:
-    """The text of a file, whatever encoding an editor gave it."""
-    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return raw.decode("utf-16", "replace")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return raw.decode("cp1252", "replace")
-
-
-def document(raw: bytes) -> Any:
-    """The JSON of a file, or of its lines as a list; NaN is null. A ValueError says what is wrong, and where."""
-    text = decoded(raw)
-    try:
-        return json.loads(text, parse_constant=lambda _: None)
-    except json.JSONDecodeError as error:
-        lines = [line for line in text.splitlines() if line.strip()]
-        if len(lines) > 1 and all(line.startswith("{") for line in lines):
-            return [json.loads(line, parse_constant=lambda _: None) for line in lines]
-        raise ValueError(f"is no JSON: {error.msg} in line {error.lineno}") from None
-
-
-def facts(value: Any, path: tuple[str, ...] = (), depth: int = 0) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """(keys in lower case, value) of every value that is no object; of long lists of numbers none."""
-    if depth > MOST_LEVELS:
-        return
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from facts(inner, (*path, str(key).casefold()), depth + 1)
-    elif isinstance(value, list):
-        for inner in value[:1000] if not value or not _is_number(value[0]) else ():
-            yield from facts(inner, path, depth + 1)
-    else:
-        yield path, value
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-# --- what a key says ---------------------------------------------------------------------------------------
-
-
-def _plain(text: str) -> str:
-    """Lower case, without accents; words joined by one underscore."""
-    text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    text = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", "_", text).casefold().replace("g_flop", "gflop")
-    return re.sub(r"[^\wµ]+|_+", "_", text).strip("_")
-
-
-def method_of(text: str) -> str | None:
-    """The method that a key or a value names: `np.matmul`, `matmul_naive`, `blocked-32`."""
-    joined = _plain(text).replace("_", "")
-    for method, pattern in _METHODS.items():
-        if found := re.fullmatch(pattern, joined):
-            more = found[1] if found.groups() else None
-            if method == "blocked" and more and int(more[:6]) != 64:
-                return f"blocked_{int(more[:6])}"
-            return "einsum_optimized" if method == "einsum" and more else method
-    return None
-
-
-def size_of(value: Any) -> int | None:
-    """The order that a key or a value names: 64, "N=64", "64x64", [64, 64]."""
-    if isinstance(value, list) and value and all(v == value[0] for v in value):
-        value = value[0]
-    if isinstance(value, str):
-        found = re.fullmatch(
-            r"(?:n|size|dim)?[_\s=:]*(\d{1,6})(?:(?:_|\s)*[x×](?:_|\s)*\1){0,2}", value.strip().casefold()
-        )
-        value = int(found[1]) if found else None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and LEAST_N <= value <= MOST_N else None
-
-
-def _quantity(key: str) -> tuple[str, float] | None:
-    """(what a key names, its unit in GFLOPS or seconds), or None."""
-    key = _plain(key)
-    if re.search(r"extrapol|estimated|hochgerechnet|geschatzt", key):
-        return "extrapolated", 1.0
-    if _SKIP.search(key):
-        return None
-    if "flop" in key:
-        if key in ("flop", "flops", "flop_count", "flops_per_call") or "byte" in key:
-            return None
-        scale = next((s for word, s in (("gflop", 1.0), ("mflop", 1e-3), ("tflop", 1e3)) if word in key), 1e-9)
-        return "rate", scale
-    unit = next((scale for pattern, scale in _UNITS if re.search(pattern, key)), 1.0)
-    if _TIME.search(key):
-        return "total" if _TOTAL.search(key) else "seconds", unit
-    if _COUNT.search(key):
-        return "samples", 1.0
-    return ("calls", 1.0) if _CALLS.search(key) else None
-
-
-# --- the walk ----------------------------------------------------------------------------------------------
+from labkit.verify.cells import Timed
+from labkit.verify.documents import MOST_LEVELS, MOST_VALUES, is_number
+from labkit.verify.keys import METHOD_KEY, N_KEY, SKIP, SUMMARY, method_of, plain, quantity, size_of
 
 
 @dataclass(frozen=True)
@@ -261,17 +51,17 @@ class _Reader:
             return
         rest = {}
         for key, inner in value.items():
-            plain = _plain(str(key))
-            joined = plain.replace("_", "")
-            if _METHOD_KEY.fullmatch(joined) and isinstance(inner, str) and method_of(inner):
+            words = plain(str(key))
+            joined = words.replace("_", "")
+            if METHOD_KEY.fullmatch(joined) and isinstance(inner, str) and method_of(inner):
                 at = replace(at, method=method_of(inner))
-            elif _METHOD_KEY.fullmatch(joined) and isinstance(inner, list) and inner and all(map(_names_method, inner)):
+            elif METHOD_KEY.fullmatch(joined) and isinstance(inner, list) and inner and all(map(_names_method, inner)):
                 at = replace(at, methods=tuple(method_of(m) or "" for m in inner))
-            elif _N_KEY.fullmatch(joined) and (n := size_of(inner)):
+            elif N_KEY.fullmatch(joined) and (n := size_of(inner)):
                 at = replace(at, n=n)
-            elif _N_KEY.fullmatch(joined) and isinstance(inner, list) and len(inner) > 1 and all(map(size_of, inner)):
+            elif N_KEY.fullmatch(joined) and isinstance(inner, list) and len(inner) > 1 and all(map(size_of, inner)):
                 at = replace(at, sizes=tuple(size_of(n) or 0 for n in inner))
-            elif (plain == "measured" and inner is False) or _says_extrapolated(inner):
+            elif (words == "measured" and inner is False) or _says_extrapolated(inner):
                 at = replace(at, extrapolated=True)
             else:
                 rest[str(key)] = inner
@@ -280,7 +70,7 @@ class _Reader:
             self.walk(inner, _named(key, at, compound))
 
     def _list(self, value: list[Any], at: _At) -> None:
-        numbers = bool(value) and all(v is None or _is_number(v) for v in value)
+        numbers = bool(value) and all(v is None or is_number(v) for v in value)
         if at.method and at.n:
             if numbers and len(value) > 1 and at.kind and at.kind[0] in ("seconds", "total"):
                 times = [v * at.kind[1] for v in value if v is not None and math.isfinite(v) and v > 0]
@@ -330,7 +120,7 @@ class _Reader:
             if value not in (None, False, 0):
                 self._cell(at).extrapolated = True
             return
-        if not _is_number(value) or not math.isfinite(value) or value <= 0:
+        if not is_number(value) or not math.isfinite(value) or value <= 0:
             return
         cell = self._cell(at)
         if kind == "rate":
@@ -357,7 +147,7 @@ def _names_method(value: Any) -> bool:
 
 def _compound(key: str) -> tuple[Any, ...]:
     """(method, N) of a key such as "naive_64" or "('naive', 64)"; else (method,) or ()."""
-    words = [w for w in _plain(key).split("_") if w != "n"]
+    words = [w for w in plain(key).split("_") if w != "n"]
     if len(words) > 1 and (method := method_of("_".join(words[:-1]))) and (n := size_of(words[-1])):
         return method, n
     return ()
@@ -371,16 +161,16 @@ def _named(key: str, at: _At, compound: bool) -> _At:
         return replace(at, method=method)
     if not at.n and (n := size_of(key)):
         return replace(at, n=n)
-    words = _plain(key).split("_")
+    words = plain(key).split("_")
     if not at.method:
         for i in range(len(words) - 1, 0, -1):
             for name, what in ((words[:i], words[i:]), (words[i:], words[:i])):
-                method, kind = method_of("_".join(name)), _quantity("_".join(what))
+                method, kind = method_of("_".join(name)), quantity("_".join(what))
                 if method and kind:
                     return replace(at, method=method, kind=kind)
-    if kind := _quantity(key):
+    if kind := quantity(key):
         return replace(at, kind=kind)
-    unknown = _SKIP.search(_plain(key)) or not (at.kind or _SUMMARY.fullmatch(_plain(key)))
+    unknown = SKIP.search(plain(key)) or not (at.kind or SUMMARY.fullmatch(plain(key)))
     return replace(at, kind=("nothing", 0.0)) if unknown and at.method and at.n else at
 
 
@@ -395,10 +185,8 @@ def _rows(value: dict[str, Any]) -> list[dict[str, Any]]:
     header, body = columns.get("columns"), columns.get("data") or columns.get("rows")
     if header and body and all(isinstance(row, list) for row in body):
         return [dict(zip(map(str, header), row, strict=False)) for row in body]
-    named = next(
-        (c for k, c in columns.items() if _METHOD_KEY.fullmatch(_plain(k)) and all(map(_names_method, c))), None
-    )
-    sized = next((c for k, c in columns.items() if _N_KEY.fullmatch(_plain(k)) and all(map(size_of, c))), None)
+    named = next((c for k, c in columns.items() if METHOD_KEY.fullmatch(plain(k)) and all(map(_names_method, c))), None)
+    sized = next((c for k, c in columns.items() if N_KEY.fullmatch(plain(k)) and all(map(size_of, c))), None)
     if not named or not sized or len(named) != len(sized) or len(set(named)) == len(named):  # or the axes of an array
         return []
     whole = {k: c for k, c in columns.items() if len(c) == len(named)}
@@ -410,7 +198,7 @@ def _with_header(value: list[Any]) -> Iterable[Any]:
     first = value[0] if value else None
     if not isinstance(first, list) or not all(isinstance(v, str) for v in first) or len(first) < 3:
         return value
-    if any(_N_KEY.fullmatch(_plain(v)) for v in first):
+    if any(N_KEY.fullmatch(plain(v)) for v in first):
         return [dict(zip(first, row, strict=False)) for row in value[1:] if isinstance(row, list)]
     return value
 

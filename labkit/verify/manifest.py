@@ -6,7 +6,7 @@ from typing import Any
 
 from labkit.records import io
 from labkit.verify.assignment import FILES, OUTPUTS, SEED, THREAD_VARIABLES
-from labkit.verify.layout import facts
+from labkit.verify.documents import facts
 from labkit.verify.outcome import Check, brief, judge
 from labkit.verify.submission import Submission
 

@@ -8,7 +8,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 
-from labkit.verify.layout import Timed, decoded
+from labkit.verify.cells import Timed
+from labkit.verify.documents import decoded
 from labkit.verify.outcome import Check, judge
 from labkit.verify.submission import Submission
 

@@ -14,7 +14,8 @@ from labkit.records.model import Cell, Results, Roofline, Series
 from labkit.roofline import derive as roofline_derive
 from labkit.roofline.obtain import limits_of
 from labkit.verify import assignment as asked
-from labkit.verify.layout import Timed, facts
+from labkit.verify.cells import Timed
+from labkit.verify.documents import facts
 from labkit.verify.outcome import SAME, Check, brief, judge, unequal
 from labkit.verify.submission import UNUSABLE, Submission
 
@@ -60,7 +61,8 @@ def checks(given: Submission) -> Iterator[Check]:
         else:
             faults += _of_what_is_said(given.said)
             unknown = _untold(given)
-        for demand, met in DEMANDS.items():
+        plain = {} if given.results else {FOLLOWS: "the rates are those that the times give"}
+        for demand, met in (DEMANDS | plain).items():
             yield judge(demand, (fault for name, fault in faults if name == demand), met, unknown.get(demand, ""))
         yield _speedup(given.cells)
     else:
@@ -196,7 +198,7 @@ def _untold(given: Submission) -> dict[str, str]:
     """What cannot be known of a plain record, and why."""
     keys = [(path[-1], value) for path, value in facts(given.said) if path]
     measured = [c for c in given.cells if not c.extrapolated]
-    unknown = {AGREED: f"results.json does not say; the functions themselves are called: see {AGREED[:2]}"}
+    unknown = {AGREED: "results.json does not say; the functions are called and compared all the same"}
     if not any(c.rates and c.of_seconds for c in measured):
         unknown[FOLLOWS] = "each cell has a rate or times, not both: keep the seconds of each sample beside the rate"
     if any(_counted(c) is None for c in measured if not _may_be_fewer(c.method, c.n)):

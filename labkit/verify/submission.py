@@ -16,9 +16,9 @@ from labkit.records import io
 from labkit.records.derive import Analysis, derive
 from labkit.records.find import ROOFLINE, locate
 from labkit.records.model import Results, Roofline
-from labkit.verify import layout
+from labkit.verify import documents, layout
 from labkit.verify.assignment import FILES
-from labkit.verify.layout import Timed
+from labkit.verify.cells import Timed, of_analysis
 
 MOST_BYTES_OF_TEXT = 1 << 20  # a page or a source has some 10 KiB
 # Of a zip: members, bytes unpacked, and how many times its own size that may be. Text shrinks to a tenth or so.
@@ -144,14 +144,14 @@ def read(folder: Path) -> Submission:
             faults[io.RESULTS] = str(error) if type(error) is ValueError else f"cannot be read: {type(error).__name__}"
     if io.MANIFEST in files:
         try:
-            manifest = layout.document(files[io.MANIFEST])
+            manifest = documents.document(files[io.MANIFEST])
         except UNUSABLE as error:
             faults[io.MANIFEST] = str(error) if type(error) is ValueError else f"cannot be read: {type(error).__name__}"
     beside: Any = None
     for place in (folder, folder.resolve().parent):  # beside the result, as in a checkout, comes last and counts
         with contextlib.suppress(UserError, *UNUSABLE):
             raw = read_file(place / ROOFLINE / io.KERNELS, place)
-            beside = layout.document(raw)
+            beside = documents.document(raw)
             roofline = io.decode(raw, Roofline, io.KERNELS)
     peaks = [results[1].roof.peak_gflops] if results else [p for d in (said, manifest, beside) for p in _peaks(d)]
     return Submission(folder, files, faults, results, cells, said, manifest, roofline, peaks)
@@ -159,11 +159,11 @@ def read(folder: Path) -> Submission:
 
 def _results(raw: bytes) -> tuple[tuple[Results, Analysis] | None, list[Timed], Any]:
     """(a record of this project with what follows from it, the cells, the document); a ValueError or a UserError."""
-    said = layout.document(raw)
+    said = documents.document(raw)
     if isinstance(said, dict) and str(said.get("schema")).startswith("matmul-perf/"):
         record = io.decode(raw, Results, io.RESULTS)
         found = derive(record)
-        return (record, found), layout.of_analysis(found), None
+        return (record, found), of_analysis(found), None
     if cells := layout.read(said):
         return None, cells, said
     example = '[{"method": "naive", "N": 64, "seconds": [0.17, 0.18], "gflops": 0.003}, ...]'
@@ -172,7 +172,7 @@ def _results(raw: bytes) -> tuple[tuple[Results, Analysis] | None, list[Timed], 
 
 def _peaks(value: Any) -> Iterator[float]:
     """Every number that a document calls a peak in GFLOPS."""
-    for path, number in layout.facts(value):
+    for path, number in documents.facts(value):
         where, numeric = " ".join(path), isinstance(number, int | float) and not isinstance(number, bool)
         named = any(word in where for word in ("peak", "pico", "spitze", "roof"))
         other = any(
