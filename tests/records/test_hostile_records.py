@@ -28,7 +28,7 @@ def nested(path):
 HARMFUL = {
     "a pipe": os.mkfifo,
     "an endless device": lambda path: path.symlink_to("/dev/zero"),
-    "a link out of the folder": lambda path: path.symlink_to("/etc/passwd"),
+    "a link out of the folder": lambda path: path.symlink_to(path.parents[1] / "good" / path.name),
     "a link to itself": lambda path: path.symlink_to(path),
     "six gigabytes": lambda path: (path.touch(), os.truncate(path, 6 << 30)),
     "200,000 levels": lambda path: path.write_bytes(b'{"config":' * 200_000),
@@ -91,6 +91,10 @@ def test_no_cell_of_a_spreadsheet_is_a_formula(folder):
         rows = list(csv.DictReader((folder / "out").open()))
         assert rows
         assert not [cell for row in rows for cell in row.values() if cell and cell[0] in "=+-@\t\r"]
+
+
+def test_a_line_end_in_a_cell_begins_no_line():
+    assert len(tables.terminal(tables.Table("", "l", ("head",), [("CPU\n::error::gone",)]), 80).splitlines()) == 2
 
 
 @pytest.mark.parametrize("columns", [0, 1, 20, 30, 80])
