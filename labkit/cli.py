@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from labkit.errors import INTERRUPTED, USER_ERROR, UserError, os_error
+from labkit.errors import INTERRUPTED, USER_ERROR, UserError, os_error, printable
 from labkit.machine.limits import require_address_space
 from labkit.machine.threads import require_one_thread
 
@@ -21,6 +21,7 @@ PROGRAM = "labkit"
 # Commands that measure: one thread, and memory enough to load LLVM, are seen to before NumPy is loaded.
 MEASURING = ("roofline", "ladder", "gemm", "repeat", "traffic")
 
+GRADERS = ("gradescope", "prairielearn", "classroom50", "junit", "csv", "markdown", "json")
 SIZES = "64,128,256,512,1024"
 TRAFFIC_SIZES = "64,100,128,200,256,500,512,1000,1024"  # powers of two, and sizes beside them
 
@@ -127,8 +128,13 @@ COMMANDS = {
         "labkit.verify.command:run",
         "Is this a valid result of the assignment? It runs the submission's code and is no sandbox.",
         "experiments/03-matmul-perf",
-        (FOLDERS,),
-        (JSON, MARKDOWN),
+        (
+            ("folders", {"nargs": "+", "metavar": "DIR", "type": Path, "help": "a folder or a zip with results.json"}),
+            ("--output", {"type": Path, "help": "a file (default: standard output)"}),
+            ("--weights", {"type": Path, "help": 'a JSON file of points by demand: {"A": 2, "A5": 5}'}),
+            flag("--watch", "check again whenever a file changes"),
+        ),
+        (JSON, MARKDOWN, ("--format", {"choices": GRADERS, "metavar": "FORMAT", "help": ", ".join(GRADERS)})),
         status="0 all met, 1 something is not met",
     ),
     "compare": Command(
@@ -261,7 +267,7 @@ def guarded(program: str, run: Callable[[], int]) -> int:
             stream.reconfigure(errors="replace")  # a terminal that lacks a letter is no reason to end
 
     def complain(line: str, status: int = USER_ERROR) -> int:
-        print(f"{program}: {line}", file=sys.stderr)
+        print(printable(f"{program}: {line}"), file=sys.stderr)
         return status
 
     try:

@@ -27,3 +27,8 @@ def os_error(action: str, error: OSError) -> UserError:
     """An operating system's refusal in one line: what could not be done, why, and what to do."""
     hint = _HINTS.get(error.errno or 0)
     return UserError(f"cannot {action}: {error.strerror or error}" + (f"; {hint}" if hint else ""))
+
+
+def printable(text: str) -> str:
+    """A text without what a terminal obeys: no name or word of a submission moves a cursor or clears a screen."""
+    return "".join(c if c.isprintable() else " " for c in text)

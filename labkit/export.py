@@ -172,11 +172,11 @@ def spreadsheet(result: Run) -> str:
     table = io.StringIO()
     writer = csv.DictWriter(table, rows[0], lineterminator="\n")
     writer.writeheader()
-    writer.writerows({column: _harmless(field) for column, field in row.items()} for row in rows)
+    writer.writerows({column: harmless(field) for column, field in row.items()} for row in rows)
     return table.getvalue()
 
 
-def _harmless(field: str | int | float) -> str | int | float:
+def harmless(field: str | int | float) -> str | int | float:
     """A text on one line that no spreadsheet takes for a formula; a number as it is."""
     if not isinstance(field, str):
         return field

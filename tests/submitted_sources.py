@@ -1,7 +1,13 @@
 """Sources as people write them: honest ones, and those with something wrong beside the check and words that say so.
 
-Each is a change of BASE: a function, or a line put before or behind them.
+Each is a change of a plain bench.py: a function, or a line put before or behind them. More stand in verify/sources/.
 """
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+PARTS = ("naive", "blocked", "einsum", "operands")
 
 NAIVE = """
 def matmul_naive(A, B):
@@ -48,6 +54,15 @@ def source(
     behind: str = "",
 ) -> str:
     return f"import numpy as np\n{before}\n{naive}\n{blocked}\n{einsum}\n{operands}\n{behind}\n{methods}"
+
+
+def sections(name: str) -> Iterator[tuple[list[str], str]]:
+    """(what heads it, the bench.py) of each source in a file of verify/sources/; a "table" is what METHODS becomes."""
+    text = (Path(__file__).parent / "verify" / "sources" / name).read_text("utf-8")
+    for section in re.split("^=== ", text, flags=re.MULTILINE)[1:]:
+        head, code = section.split("\n", 1)
+        heads = head.split(": ", 3)
+        yield heads, source(**{heads[1] if heads[1] in PARTS else "methods": code})
 
 
 def loops(body: str, head: str = "A, B") -> str:
@@ -346,3 +361,6 @@ REFUSED = {
     "an import that fails": (source(before="1 / 0"), "F2", "ZeroDivisionError"),
     "no Python": ("def matmul_naive(:\n", "F2", "SyntaxError"),
 }
+
+HONEST |= {f"{heads[1]}, {heads[0]}": text for heads, text in sections("honest.txt")}
+REFUSED |= {f"{heads[1]}, {heads[0]}": (text, *heads[2:]) for heads, text in sections("mistaken.txt")}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from labkit.errors import UserError
+from labkit.errors import UserError, printable
 from labkit.machine.hardware import MachineIdentity, identity
 from labkit.records import io
 from labkit.records.derive import Analysis, derive
@@ -81,10 +81,10 @@ def _folder_names(folders: Sequence[Path]) -> list[str]:
     """a and b of a/lab and b/lab; with a number where no part tells them apart."""
     parts = [path.resolve().parts for path in folders]
     for back in range(1, min(map(len, parts)) + 1):
-        names = [part[-back] for part in parts]
+        names = [printable(part[-back]) for part in parts]
         if len(set(names)) == len(names):
             return names
-    return [f"{part[-1]} {i}" for i, part in enumerate(parts, 1)]
+    return [f"{printable(part[-1])} {i}" for i, part in enumerate(parts, 1)]
 
 
 def of_manifest(manifest: Manifest) -> MachineIdentity:

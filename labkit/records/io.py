@@ -1,12 +1,15 @@
 """Records as files: JSON that is validated on reading, a lock on the folder, writes that are whole or not at all.
 
-What resuming needs lives in `.state/` beside the artifacts, which git ignores.
+A record may have been handed in, so it is hostile input: `contents` reads a regular file of a sane size and nothing
+else, and `decode` leaves no control character in a text. What resuming needs lives in `.state/` beside the artifacts,
+which git ignores.
 """
 
 import contextlib
 import hashlib
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -26,6 +29,7 @@ STATE = ".state"
 # Written and removed at the start: a full or read-only disk is found before anything is measured.
 SPARE_BYTES = 4 << 20
 _SPARE = ".spare."  # begins the name of every temporary file; the next run removes what a kill has left
+MOST_BYTES = 64 << 20  # of a file that is read; a record has some 100 KiB, and one of 50,000 samples 5 MiB
 MEASURE_AGAIN = "measure again, or restore it from git"
 
 
@@ -34,6 +38,13 @@ MEASURE_AGAIN = "measure again, or restore it from git"
 # Numbers, null, or the few words of a flag: an array of those stands on one line, as people read records too.
 _ENTRY = rb'(?:[-+\d.eE]+|null|"[a-z ]*")'
 _ARRAY = re.compile(rb"\[\n\s*(" + _ENTRY + rb"(?:,\n\s*" + _ENTRY + rb")*)\n\s*\]")
+
+
+# What a terminal obeys or turns around: control characters, and those that set the direction of writing.
+_ESCAPED = re.compile(
+    rb"\\(?:(\\)|u00(?:[01][\da-f]|7f|[89][\da-f])|u20(?:2[89a-e])|u206[6-9]|[bf])", re.IGNORECASE
+)  # an escaped backslash is kept, with what follows it
+_RAW = re.compile(rb"\xc2[\x80-\x9f]|\x7f|\xe2\x80[\xa8-\xae]|\xe2\x81[\xa6-\xa9]")
 
 
 def encode(record: Record) -> bytes:
@@ -47,7 +58,9 @@ def encode(record: Record) -> bytes:
 def decode(raw: bytes, kind: type[T], name: str) -> T:
     """A record of this kind, or a UserError that says what is wrong with the file called `name`."""
     try:
-        return msgspec.json.decode(raw, type=kind)
+        return msgspec.json.decode(
+            _RAW.sub(b" ", _ESCAPED.sub(lambda found: b"\\\\" if found[1] else b" ", raw)), type=kind
+        )
     except (ValueError, RecursionError, OverflowError) as error:
         why = " ".join(str(error).split())  # on one line, whatever text of the file it quotes
     older = _older_schema(raw, kind)
@@ -71,7 +84,7 @@ def read(path: Path, kind: type[T], fix: str = "") -> T:
     """The record in a file; a UserError, with what fixes it, if it is missing, unreadable or not valid."""
     fix = f"; {fix}" if fix else ""
     try:
-        return decode(path.read_bytes(), kind, path.name)
+        return decode(contents(path), kind, path.name)
     except OSError as error:
         raise UserError(f"{os_error(f'read {path.name}', error)}{fix}") from None
     except UserError as error:
@@ -83,6 +96,30 @@ def read_if_there(path: Path, kind: type[T]) -> T | None:
     with contextlib.suppress(UserError):
         return read(path, kind)
     return None
+
+
+def contents(path: Path, folder: Path | None = None, most: int = MOST_BYTES) -> bytes:
+    """A file's bytes: of a regular file within a folder (its own, if none is named), of so many bytes at most.
+
+    An OSError if it cannot be opened, a UserError if it is something else. A pipe or a device is not waited for.
+    """
+    try:
+        inside = path.resolve().is_relative_to((folder or path.parent).resolve())
+    except RuntimeError:  # a link to itself, before Python 3.13
+        inside = False
+    if not inside:
+        raise UserError(f"{path.name} is a link out of the folder: put the file itself there")
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        about = os.fstat(handle)
+        if not stat.S_ISREG(about.st_mode):
+            raise UserError(f"{path.name} is no regular file")
+        if about.st_size > most:
+            raise UserError(f"{path.name} is larger than {most >> 20} MiB")
+        with open(handle, "rb", closefd=False) as file:
+            return file.read(most)
+    finally:
+        os.close(handle)
 
 
 def digest(data: bytes) -> str:

@@ -19,6 +19,11 @@ CallSeconds = Annotated[float, msgspec.Meta(gt=1e-15, lt=1e9)]
 Positive = Annotated[float, msgspec.Meta(gt=1e-300)]
 
 
+# Of a series, and of a record. np.matmul at N = 64, called until a second is over, has 50,000; that many take seconds.
+MOST_SAMPLES, MOST_IN_ALL = 60_000, 250_000
+MOST_LEVELS = 20  # of a config, which has two; what writes and shows one calls itself for each
+
+
 class Record(msgspec.Struct, kw_only=True):
     """A JSON object. Fields that a newer version added are ignored on reading."""
 
@@ -116,6 +121,9 @@ class Readings(Record):
 
 def _check_samples(samples: Sequence[Series], readings: Readings) -> None:
     """A ValueError unless all these series have what is needed to rate, to pair and to flag their samples."""
+    many = [len(s.seconds) for s in samples]
+    if max(many, default=0) > MOST_SAMPLES or sum(many) > MOST_IN_ALL:
+        raise ValueError(f"a series has {max(many):,} samples, of {sum(many):,}: take several calls as one sample")
     for s in samples:
         if s.seconds and not (s.rounds and s.calls and s.cpu_seconds and s.at and s.probe):
             raise ValueError(f"{s.name} at {s.n} lacks the rounds, calls, times or readings of its samples")
@@ -148,6 +156,17 @@ class Manifest(Record):
     threads: dict[str, str | None]
     hardware: Hardware
     outputs: dict[str, str]
+
+    def __post_init__(self) -> None:
+        level: list[Any] = [self.config]
+        for _ in range(MOST_LEVELS):
+            level = [
+                one
+                for value in level
+                for one in (value.values() if isinstance(value, dict) else value if isinstance(value, list) else ())
+            ]
+        if level:
+            raise ValueError(f"its config has more than {MOST_LEVELS} levels")
 
 
 # --- experiments/01-roofline/kernels.json --------------------------------------------------------------

@@ -1,11 +1,13 @@
 """A table, and how Markdown and a terminal write it.
 
-A cell is plain text, in which `backticks` mark code. Both escape whatever else their language would read in it.
+A cell is plain text, in which `backticks` mark code. Both escape whatever else their language would read in it,
+and a line end or another control character in a cell is a space.
 """
 
 import re
 import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,8 +15,12 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from labkit.errors import printable
+
 # A pipe or a file has no width: wide enough for any table.
 UNLIMITED_COLUMNS = 1000
+# On a narrower terminal columns would be cut to a letter or two: there each row is a paragraph.
+LEAST_COLUMNS = 40
 _CODE = re.compile(r"(`[^`]+`)")
 
 
@@ -40,11 +46,15 @@ def terminal(table: Table, columns: int | None = None) -> str:
     """The table as lines of text, no wider than so many columns (default: the terminal's)."""
     if columns is None:
         columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else UNLIMITED_COLUMNS
+    rows = [[printable(cell.replace("`", "")) for cell in row] for row in table.rows]
+    if columns < LEAST_COLUMNS:
+        lines = [table.title, *(" | ".join(filter(None, row)) for row in (table.head, *rows))]
+        return "\n".join(textwrap.fill(line, max(columns, 1), subsequent_indent=" ") for line in lines if line)
     shown = RichTable(title=Text(table.title) if table.title else None, title_justify="left", box=None, pad_edge=False)
     for side, cell in zip(table.align, table.head, strict=True):
         shown.add_column(Text(cell.replace("`", "")), justify="right" if side == "r" else "left")
-    for row in table.rows:
-        shown.add_row(*(Text(cell.replace("`", "")) for cell in row))
+    for row in rows:
+        shown.add_row(*map(Text, row))
     console = Console(width=columns, no_color=True, highlight=False)
     with console.capture() as captured:
         console.print(shown)

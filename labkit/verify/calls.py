@@ -151,7 +151,7 @@ def examined(name: str, function: Any, folder: Path, rng: np.random.Generator) -
     if not callable(function):
         return None
     block = parameters(function)[1] if name == BLOCKED else None
-    about: dict[str, Any] = {"faults": [], "block": block}
+    about: dict[str, Any] = {"faults": [], "block": block, "line": _line_of(function, folder)}
     # The assignment's own size; then a fresh one, of integers: for blocked, one that a fresh block divides.
     A, B = normal(rng, AGREEMENT_N)
     size = int(rng.integers(5, 10)) if block else None
@@ -172,6 +172,17 @@ def examined(name: str, function: Any, folder: Path, rng: np.random.Generator) -
     except Timeout as error:  # it is not called again
         about["faults"].append(told(error, folder))
     return about
+
+
+def _line_of(function: Any, folder: Path) -> str | None:
+    """Where a function is defined, or a method; None if it stands in no file of the submission."""
+    inner = inspect.unwrap(getattr(function, "func", function))
+    code = getattr(inner, "__code__", None) or getattr(getattr(inner, "__func__", None), "__code__", None)
+    return (
+        f"{Path(code.co_filename).name}, line {code.co_firstlineno}"
+        if code and is_in(code.co_filename, folder)
+        else None
+    )
 
 
 class Watched(np.ndarray[Any, Any]):

@@ -75,9 +75,9 @@ def judged(given: Submission, answers: Answers, ended: str | None) -> Iterator[C
         else:
             yield watched(name, function, about)
     wrong, called = answers.get("methods"), {name: about for name, about in functions.items() if about}
-    faults = [f"METHODS[{name!r}] does something else than the function of that name" for name in wrong or ()]
-    unknown = "bench.py has no dictionary METHODS from names to functions, so what is timed is unknown"
-    met = "METHODS has under each name the function of that name, and np.matmul"
+    faults = [f"{name!r} in the table does something else than the function of that name" for name in wrong or ()]
+    unknown = "bench.py has no table from names to functions, such as METHODS, so what is timed is unknown"
+    met = "the table has under each name the function of that name, and np.matmul"
     yield judge(TIMED, faults, met, unknown if wrong is None else "")
     yield _agreement(called, ended)
     loaded = ", ".join(answers["loaded"])
@@ -173,6 +173,8 @@ def _loops(name: str, function: str, about: Answers) -> Check:
         faults.append(
             f"{function} does exactly the same work whatever its {about['block']} is: nothing is cut into blocks"
         )
+    if faults and about.get("line"):
+        faults[0] += f" ({about['line']})"
     met = f"{(many or 0) / steps:.0f} instructions of the interpreter per step, and no array operation in the loops"
     return judge(name, faults, met, "" if many else f"{function} fails when its instructions are counted")
 

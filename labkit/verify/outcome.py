@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from labkit.errors import printable
+
 # A learner fixes one thing at a time; thirty lines of the same fault hide the others.
 SHOWN, LONGEST = 3, 600
 # One tolerance for what is derived again: text and back costs nothing, another order of summation the last digits.
@@ -21,8 +23,7 @@ class Check:
 
     def __post_init__(self) -> None:
         # A reason quotes what was handed in: no control character of it reaches a terminal.
-        printable = "".join(c if c.isprintable() else " " for c in self.reason)
-        object.__setattr__(self, "reason", printable[:LONGEST])
+        object.__setattr__(self, "reason", printable(self.reason)[:LONGEST])
 
 
 def judge(name: str, faults: Iterable[str], met: str, unknown: str = "") -> Check:

@@ -31,7 +31,7 @@ def checks(given: Submission) -> Iterator[Check]:
         yield Check(PICTURE, False, f"perf.png {error}: draw it again")
         unknown = "the figure cannot be read"
     if not data or not given.results:
-        yield from (Check(name, None, "results.json cannot be read" if data else unknown) for name in NAMES[1:])
+        yield from (Check(name, None, "results.json has another layout" if data else unknown) for name in NAMES[1:])
         return
     results, logarithmic = given.results[0], {"x": "log", "y": "log"}
     drawn: dict[str, Any] = {"axes": data.get("axes", logarithmic)}

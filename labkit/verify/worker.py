@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -22,7 +23,9 @@ from labkit.verify import calls
 from labkit.verify.assignment import AGREEMENT_N, FOREIGN, FUNCTIONS, SEED
 
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000  # linux/sched.h
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 CPU_SECONDS, WRITTEN_BYTES, MEMORY_BYTES = 120, 64 << 20, 4 << 30
+TABLED = {"naive", "blocked", "einsum", "matmul", "np.matmul"}  # names that make a dictionary a table of what is timed
 NETWORK = ("connect", "bind", "sendto", "sendmsg", "getaddrinfo", "gethostbyname")
 # A wrapper that times or checks costs fewer instructions; three more loops around 16^3 steps cost 2,000.
 WRAPPER_INSTRUCTIONS = 1000
@@ -61,14 +64,14 @@ def examine(folder: Path, seed: int) -> Iterator[Answers]:
         yield answers | {"stage": name}
         answers["functions"][name] = calls.examined(name, function, folder, np.random.default_rng(seed))
     yield answers | {"stage": "METHODS"}
-    answers["methods"] = _methods(getattr(module, "METHODS", None), found)
+    answers["methods"] = _methods(module, found)
     yield answers | {"stage": "make_operands"}
     answers["operands"] = _operands(getattr(module, "make_operands", None))
     yield answers | {"stage": None}
 
 
 def _limit() -> None:
-    """Limits that the system keeps, and, where possible, no network."""
+    """Limits that the system keeps, no longer a life than the parent's, and, where possible, no network."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource  # not on Windows
 
@@ -77,6 +80,7 @@ def _limit() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     if sys.platform.startswith("linux"):
         with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             ctypes.CDLL(None).unshare(CLONE_NEWUSER | CLONE_NEWNET)
 
 
@@ -90,20 +94,30 @@ def _refuse(reached: list[str], event: str, arguments: tuple[object, ...]) -> No
         raise PermissionError("no signal to another process while a result is verified")
 
 
-def _methods(table: Any, functions: dict[str, Any]) -> list[str] | None:
-    """Which entries of METHODS do something else than the function they are named after; None without such a table."""
+def _methods(module: Any, functions: dict[str, Any]) -> list[str] | None:
+    """Which entries of a table do something else than the function they are named after; None without such a table."""
     wanted = {name.removeprefix("matmul_"): f for name, f in functions.items()} | {"matmul": np.matmul}
     alike = {}
-    for key, entry in table.items() if isinstance(table, dict) else ():
-        function = wanted.get(str(key).removeprefix("np.").removeprefix("matmul_"))
+    for key, entry in _table(module):
+        function = wanted.get(key.removeprefix("np.").removeprefix("matmul_"))
         if isinstance(entry, tuple | list):  # a function with its colour, say
             entry = next((one for one in entry if callable(one)), None)
         if callable(entry) and callable(function):
-            alike[str(key)] = entry is function
+            alike[key] = entry is function
             if entry is not function:
                 (bits, many), (own_bits, own_many) = _behaviour(entry), _behaviour(function)
-                alike[str(key)] = bits == own_bits and abs(many - own_many) <= WRAPPER_INSTRUCTIONS
+                alike[key] = bits == own_bits and abs(many - own_many) <= WRAPPER_INSTRUCTIONS
     return [key for key, same in alike.items() if not same] if alike else None
+
+
+def _table(module: Any) -> list[tuple[str, Any]]:
+    """The entries of METHODS, or of a dictionary or a list of pairs by another name that has naive and more."""
+    for value in (getattr(module, "METHODS", None), *vars(module).values()):
+        if isinstance(value, list | tuple) and all(isinstance(v, list | tuple) and len(v) > 1 for v in value):
+            value = {v[0]: v[1:] for v in value if isinstance(v[0], str)}
+        if isinstance(value, dict) and len({str(key).removeprefix("matmul_") for key in value} & TABLED) > 1:
+            return [(str(key), entry) for key, entry in value.items()]
+    return []
 
 
 def _behaviour(function: Any) -> tuple[bytes | str | None, int]:

@@ -22,7 +22,11 @@ def without_running(monkeypatch):
 
 
 def run(*folders: Path, as_json: bool = True) -> int:
-    return command.run(argparse.Namespace(folders=list(folders), json=as_json, markdown=False))
+    return command.run(
+        argparse.Namespace(
+            folders=list(folders), json=as_json, markdown=False, format=None, output=None, weights=None, watch=False
+        )
+    )
 
 
 def test_what_labkit_draws_and_writes_is_valid_and_each_check_bears_the_number_of_a_demand(tmp_path, capsys):
@@ -49,8 +53,8 @@ def test_one_demand_missed_is_status_1_and_said_in_the_text(tmp_path, capsys, wi
     assert "not a valid result" in said.splitlines()[-1]
 
 
-def test_of_several_each_is_named_and_one_that_is_no_folder_is_status_2(tmp_path, capsys, without_running):
-    folders = [handed_in.doctored(tmp_path / name) for name in "ab"]
+def test_of_several_each_is_named_and_one_that_is_no_folder_is_status_2(tmp_path, capsys):
+    folders = [handed_in.doctored(tmp_path / name, bench=sources.source()) for name in "ab"]
     (folders[1] / "README.md").unlink()
     assert run(*folders) == 1
     said = json.loads(capsys.readouterr().out)
