@@ -10,7 +10,16 @@ from labkit.doctor.facts import FEATURES, OF_LIBRARY, Facts, Measured
 from labkit.doctor.install import install
 from labkit.doctor.reasons import FOR_NO_THREADS, NO_THREADS, why_broken
 from labkit.doctor.result import LEAST_FACTOR, Result, State, findings, times
-from labkit.machine.blas import CORE_TYPE, KERNEL_CLASSES, NO_BLAS, UNKNOWN, KernelClass, best_class, kernel_class
+from labkit.machine.blas import (
+    BESIDE_THE_CORE,
+    CORE_TYPE,
+    KERNEL_CLASSES,
+    NO_BLAS,
+    UNKNOWN,
+    KernelClass,
+    best_class,
+    kernel_class,
+)
 from labkit.machine.threads import ALL_THREAD_VARIABLES, VARIABLES_OF
 
 # A BLAS written for its CPU reaches 75 to 95 % of the peak at N = 1024, one of a lower class less than half.
@@ -24,8 +33,6 @@ QUIET = 0.9  # of one thread's time that it had its core: below, other programs 
 # What all CPUs must gain before one thread is called too few.
 LEAST_GAIN = 1.3
 _PLAIN_BLAS = ("netlib", "reference", "blas", "cblas", "refblas")
-# Kernels for a matrix unit beside the core (Apple's M4: SME): the core's own peak is no bound for them.
-BESIDE_THE_CORE = ("vortexm4", "armv9sme")
 
 
 def imported(facts: Facts, _: Measured) -> Result:
@@ -97,11 +104,12 @@ def speed(facts: Facts, measured: Measured) -> Result:
             return Result("warning", f"{seen}: too slow for a BLAS", install(facts))
         return Result("unknown", f"{seen}; the peak is unknown: {measured.why_no_peak}")
     seen = f"{seen}: {rate / peak:.0%} of the core's peak of {peak:.3g}"
-    if rate > peak and (facts.blas.library == "accelerate" or (facts.blas.kernel or "").lower() in BESIDE_THE_CORE):
+    if rate > peak and {facts.blas.library, (facts.blas.kernel or "").lower()} & set(BESIDE_THE_CORE):
         return Result("fine", f"{seen}: {facts.blas} uses a matrix unit beside the core")
     if rate / peak >= LEAST_FRACTION:
         return Result("fine", seen)
-    mend = kernel(facts, measured).mend or install(facts, again=not facts.blas.kernel)
+    mend = others(facts, measured).mend if facts.preloaded else ""
+    mend = mend or kernel(facts, measured).mend or install(facts, again=not facts.blas.kernel)
     return Result("error", seen, mend, f"a factor of {peak / rate:.3g} to the measured peak")
 
 

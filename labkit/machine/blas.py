@@ -21,6 +21,8 @@ UNKNOWN, NO_BLAS = "unknown", "none"  # libraries that cannot be named, and NumP
 CORE_TYPE = "OPENBLAS_CORETYPE"  # the variable that asks OpenBLAS for a kernel
 # By openblas_get_parallel(): how OpenBLAS was built decides which variables it obeys.
 THREADINGS = ("serial", "pthreads", "openmp")
+# Accelerate, and OpenBLAS's kernels for a matrix unit beside the core (SME): the core's own peak is no bound for them.
+BESIDE_THE_CORE = ("accelerate", "vortexm4", "armv9sme")
 
 
 @dataclass
