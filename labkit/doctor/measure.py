@@ -25,8 +25,9 @@ from labkit.machine.threads import ALL_THREAD_VARIABLES
 ROUNDS = 3  # the fewest with a median that one disturbed round does not move
 RATES: Task = ("rates", 0.4)  # seconds; some 9 products on a core with AVX-512
 PRODUCTS: Task = ("products", 0.6)  # seconds of processor time, once as it is and once in one thread
-BUDGET_SECONDS, THOROUGH_SECONDS = 11.0, 24.0  # for the rounds; the core is watched after them
+BUDGET_SECONDS, THOROUGH_SECONDS = 9.5, 22.0  # for the rounds; the core is watched after them
 CORE_SECONDS, THOROUGH_CORE_SECONDS = 5.0, 30.0
+LEAST_SECONDS = 3.0  # that a process gets by the clock; its work takes one
 # No round begins later.
 LAST_START_SECONDS = 5.0
 PEAK_PATIENCE_SECONDS = 3.0  # of processor time; the probe takes 0.8 s
@@ -51,7 +52,7 @@ class Rounds:
 
     def run(self, environment: Mapping[str, str], *tasks: Task, seconds: float = probe.PATIENCE_SECONDS) -> Ran:
         """Do the tasks in a process with this environment, within what is left."""
-        return probe.examine(environment, tasks, self.python, seconds, max(1.0, self.left))
+        return probe.examine(environment, tasks, self.python, seconds, max(LEAST_SECONDS, self.left))
 
     def trial(self, change: Mapping[str, str | None], beside: Mapping[str, Any], key: str) -> tuple[Ran, float] | None:
         """(what a process with these variables said, how much faster it was in `key` than what is beside)."""
