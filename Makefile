@@ -23,7 +23,7 @@ help:
 	@echo 'make traffic   the bytes that cross each cache, simulated and under Valgrind, in about six minutes'
 	@echo 'make repeat    repeat the quick run: what moves, what stays'
 	@echo 'make doctor    is the NumPy here healthy? its BLAS, its threads, its speed, in under 20 s'
-	@echo 'make doctor.pyz  the doctor as one file, for other machines and Pythons from 3.9 on'
+	@echo 'make doctor.pyz the doctor as one file, for other machines and Pythons from 3.9 on'
 	@echo 'make verify    is $(RESULT) a valid result of the assignment?'
 	@echo 'make compare   results side by side: ARGS="DIR1 DIR2"'
 	@echo 'make report    a result as one HTML file, report.html'
