@@ -82,6 +82,7 @@ class Threads:
     other: int | None = None
     command: str = ""
     gain: float | None = None
+    busy: float | None = None  # processor time over wall time with them: less than their number if they had to wait
 
 
 @dataclass

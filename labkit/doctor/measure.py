@@ -163,7 +163,7 @@ def _threads(rounds: Rounds, mine: Mapping[str, Any] | None, one: Mapping[str, A
     known, effective = rounds.known, rounds.known.blas.threads
     if not mine or "small" not in mine or "small" not in one or mine["n"] != one["n"]:
         return None
-    found = Threads(int(mine["n"]), mine["large"] / one["large"], mine["small"] / one["small"])
+    found = Threads(int(mine["n"]), mine["large"] / one["large"], mine["small"] / one["small"], busy=mine["busy"])
     better = _better_number(known)
     if better is None or effective is None or rounds.left < LAST_START_SECONDS:
         return found

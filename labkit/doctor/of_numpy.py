@@ -304,7 +304,9 @@ def _by_timing(facts: Facts, measured: Measured, has: str) -> Result:
         return Result(
             "warning", f"one thread is used of {room(facts)} CPUs: the library was built without threads", mend
         )
-    if measured.busy is not None and measured.busy < QUIET:
+    others_run = measured.busy is not None and measured.busy < QUIET
+    waited = effective and timed.busy is not None and timed.busy < QUIET * effective
+    if others_run or waited or (facts.load or 0.0) * facts.online >= 1:  # one that wants a CPU all the time
         return Result(state, f"{has}; not judged by timing, as other programs run")
     if timed.gain and timed.gain >= LEAST_GAIN and timed.other and effective and timed.other > effective:
         seen = f"{effective} thread{'s are' if effective > 1 else ' is'} used of {room(facts)} CPUs: {has}"

@@ -162,12 +162,10 @@ def test_what_is_no_number_asks_for_nothing_and_nested_levels_count_by_the_outer
     assert threads({"OMP_NUM_THREADS": said}).state == "fine"
 
 
-def timed(asked=(), effective=2, busy=1.0, quota=None, threading="pthreads", library="openblas", **how):
-    blas = Blas(library, None, None, effective)
-    of = replace(SOUND, blas=blas, environment=dict(asked), cpus=8, online=8, quota=quota, threading=threading)
-    return of_numpy.threads(
-        of, replace(FAST, busy=busy, threads=Threads(**{"n": 1024, "large": 1.9, "small": 1.0, **how}))
-    )
+def timed(asked=(), effective=2, busy=1.0, load=0.01, threading="pthreads", waited=0.0, **how):
+    of = replace(SOUND, blas=openblas(None, effective), environment=dict(asked), cpus=8, online=8, load=load)
+    timing = {"n": 1024, "large": 1.9, "small": 1.0, "busy": (1 - waited) * effective, **how}
+    return of_numpy.threads(replace(of, threading=threading), replace(FAST, busy=busy, threads=Threads(**timing)))
 
 
 @pytest.mark.parametrize(
@@ -177,6 +175,8 @@ def timed(asked=(), effective=2, busy=1.0, quota=None, threading="pthreads", lib
         ({"effective": 8, "small": 0.4}, "warning", "2.5 times slower", "export OPENBLAS_NUM_THREADS=1"),
         ({"effective": 8, "small": 0.4, "threading": "openmp"}, "warning", "2.5 times", "export OMP_NUM_THREADS=1"),
         ({"effective": 8, "small": 0.4, "busy": 0.5}, "fine", "other programs run", ""),
+        ({"effective": 8, "large": 0.9, "waited": 0.4}, "fine", "other programs run", ""),
+        ({"effective": 8, "large": 0.9, "load": 0.2}, "fine", "other programs run", ""),
         ({"effective": 8, "large": 0.9}, "warning", "no faster than one", "export OPENBLAS_NUM_THREADS=1"),
         ({"effective": 1, "other": 8, "command": "export X=8", "gain": 5.0}, "warning", "of 8 CPUs", "export X=8"),
         ({"effective": 1, "other": 8, "command": "export X=8", "gain": 1.1}, "fine", "", ""),
