@@ -13,7 +13,7 @@ export MKL_NUM_THREADS := 1
 export VECLIB_MAXIMUM_THREADS := 1
 endif
 
-.PHONY: help bench $(COMMANDS) fleet test test-all lint clean
+.PHONY: help bench $(COMMANDS) doctor.pyz fleet test test-all lint clean
 
 help:
 	@echo 'make bench     measure the assignment (a first complete set in a minute, all of it in ten or more)'
@@ -23,6 +23,7 @@ help:
 	@echo 'make traffic   the bytes that cross each cache, simulated and under Valgrind, in about seven minutes'
 	@echo 'make repeat    repeat the quick run: what moves, what stays'
 	@echo 'make doctor    is the NumPy here healthy? its BLAS, its threads, its speed, in under 20 s'
+	@echo 'make doctor.pyz the doctor as one file, for other machines and Pythons from 3.9 on'
 	@echo 'make verify    is $(RESULT) a valid result of the assignment?'
 	@echo 'make compare   results side by side: ARGS="DIR1 DIR2"'
 	@echo 'make report    a result as one HTML file, report.html'
@@ -47,6 +48,9 @@ redraw: DEFAULT := experiments/01-roofline $(RESULT) experiments/03-speedup-ladd
 $(COMMANDS):
 	@.venv/bin/labkit $@ $(or $(ARGS),$(DEFAULT))
 
+doctor.pyz: .venv/bench
+	@$(VENV) -m labkit.doctor.bundle $@
+
 fleet: .venv/bench fleet/.venv/done
 	@fleet/run $(ARGS)
 
@@ -63,7 +67,7 @@ lint: .venv/dev
 	@$(VENV) -m mypy
 
 clean:
-	rm -rf .venv .nox dist .pytest_cache .mypy_cache .ruff_cache .hypothesis experiments/*/.state
+	rm -rf .venv .nox dist doctor.pyz .pytest_cache .mypy_cache .ruff_cache .hypothesis experiments/*/.state
 	rm -rf fleet/.venv fleet/stage fleet/output fleet/reports # its records stay
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

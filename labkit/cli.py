@@ -1,5 +1,7 @@
 """The command line: one tree of commands, one table of errors. What a command needs is imported when it runs."""
 
+from __future__ import annotations
+
 import argparse
 import importlib
 import io
@@ -120,8 +122,13 @@ COMMANDS = {
     "doctor": Command(
         "labkit.doctor.report:run_command",
         "Is this NumPy healthy? Checks its BLAS, threads and speed, and the machine, in under 20 s.",
-        "--json",
-        (JSON,),
+        "--python /usr/bin/python3",
+        (
+            ("--python", {"metavar": "PATH", "default": "", "help": "the Python whose NumPy is examined"}),
+            flag("--thorough", "try other kernels and watch the core for longer, in under a minute"),
+            flag("--calls", "also time calls that do not reach the BLAS"),
+        ),
+        (JSON, flag("--report", "print a block for a bug report"), flag("--watch", "show live who shares the core")),
         status="0 healthy, 1 findings",
     ),
     "verify": Command(
@@ -226,8 +233,8 @@ def parser() -> OneLineParser:
 def _listed() -> str:
     lines = []
     for want, names in GROUPS.items():
-        brief = (re.split(r"(?<=[.?]) ", COMMANDS[name].says)[0].rstrip(".") for name in names)
-        lines += [f"{want}:", *(f"  {name:<11} {says}" for name, says in zip(names, brief, strict=True)), ""]
+        brief = {name: re.split(r"(?<=[.?]) ", COMMANDS[name].says)[0].rstrip(".") for name in names}
+        lines += [f"{want}:", *(f"  {name:<11} {says}" for name, says in brief.items()), ""]
     return "\n".join(lines).rstrip()
 
 

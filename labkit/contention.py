@@ -4,6 +4,8 @@ The ratio of a load-bound dot to an FMA loop has one value while the core is alo
 another tenant of the same physical core runs. Steal, processor time and clock do not show that.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,19 +66,23 @@ class CoreState:
 
 
 def core_state(
-    fma: Sequence[float], l1: Sequence[float], l2: Sequence[float], known: tuple[float, float] = (0.0, 0.0)
+    fma: Sequence[float],
+    l1: Sequence[float],
+    l2: Sequence[float],
+    known: tuple[float, float] = (0.0, 0.0),
+    within: float = WITHIN,
 ) -> CoreState:
-    """From the readings: GFLOPS of the FMA loop, GB/s of the two dots.
+    """From the readings: GFLOPS of the FMA loop, GB/s of the two dots; a ratio so far below its best is contended.
 
     `known` is what the roofline has seen of each dot over the loop, byte/flop: a run that never had the core to itself
     cannot tell by its own readings.
     """
     rate = np.asarray(fma, dtype=np.float64)
     alone = np.ones(len(rate), dtype=np.bool_)
-    for dot, alone_before in zip((l1, l2), known, strict=True):
+    for dot, alone_before in ((l1, known[0]), (l2, known[1])):
         ratio = np.asarray(dot, dtype=np.float64) / rate
         least = max(KNOWN_PORTION * alone_before, float(np.percentile(ratio, ALONE_PERCENTILE)))
-        alone &= ratio >= (1 - WITHIN) * least
+        alone &= ratio >= (1 - within) * least
     return CoreState(rate, alone)
 
 

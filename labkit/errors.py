@@ -1,5 +1,7 @@
 """The error that users see, one line that says what to do, and the exit statuses of every command."""
 
+from __future__ import annotations
+
 import errno
 
 FINDING, USER_ERROR, INTERRUPTED = 1, 2, 130  # 130: 128 + SIGINT, as shells have it

@@ -1,5 +1,7 @@
 """Medians, exact intervals, paired ratios. Pure functions over sequences of positive numbers."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

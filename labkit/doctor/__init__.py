@@ -3,11 +3,13 @@
 It needs the standard library and NumPy only.
 """
 
-from labkit.doctor.checks import preflight
-from labkit.doctor.facts import look
+from __future__ import annotations
+
 from labkit.machine.blas import Blas
 
 
 def preflight_warnings(blas: Blas) -> list[str]:
     """One line for everything that is wrong with machine or NumPy before a run; nothing is timed."""
-    return [f"{finding.seen}; {finding.mend}" for finding in preflight(look(blas))]
+    from labkit.doctor import checks, facts  # not in the examined Python, which imports this package too
+
+    return [f"{finding.seen}; {finding.mend}" for finding in checks.preflight(facts.look(blas))]

@@ -1,20 +1,29 @@
 """What the doctor knows of a NumPy and its machine without timing anything, and what its rounds measured."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from labkit.machine.blas import CORE_TYPE, Blas
-from labkit.machine.clocks import governor, nominal_ghz
-from labkit.machine.cpus import allowed_cpus, cpu_flags
+from labkit.machine.clocks import driver, governor, nominal_ghz
+from labkit.machine.cpus import allowed_cpus, cpu_flags, emulated, guest, physical_cores, several_kinds
 from labkit.machine.limits import cpu_quota
 from labkit.machine.power import power
 from labkit.machine.system import ROOT
 from labkit.machine.threads import ALL_THREAD_VARIABLES
 
-DISABLED_FEATURES = "NPY_DISABLE_CPU_FEATURES"
-VARIABLES = (*ALL_THREAD_VARIABLES, CORE_TYPE, DISABLED_FEATURES)
+FEATURES = ("NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES")  # what NumPy's own loops may use
+# Variables that change what a library does, beside the numbers of threads and CORE_TYPE.
+OF_LIBRARY = {
+    "mkl": ("MKL_CBWR", "MKL_DEBUG_CPU_TYPE", "MKL_ENABLE_INSTRUCTIONS", "MKL_VERBOSE", "MKL_THREADING_LAYER"),
+    "blis": ("BLIS_ARCH_TYPE", "BLIS_JC_NT", "BLIS_IC_NT", "BLIS_JR_NT", "BLIS_IR_NT"),
+}
+_OF_ALL = tuple(name for names in OF_LIBRARY.values() for name in names)
+VARIABLES = (*ALL_THREAD_VARIABLES, CORE_TYPE, *FEATURES, *_OF_ALL, "OMP_PROC_BIND", "LD_PRELOAD")
 
 
 @dataclass
@@ -30,15 +39,50 @@ class Facts:
     power: tuple[str | None, str | None]  # "AC" or "battery"
     load: float | None  # runnable processes per CPU of the machine, in the minute before
     nominal_ghz: tuple[float | None, str]  # (it, its source or why it is unknown)
+    driver: str | None = None  # of the clock
+    online: int = 1  # CPUs of the machine
+    physical: int | None = None  # its cores, if it tells
+    kinds: str | None = None  # of its CPUs, if there are several
+    virtual: bool = False
+    emulated: str | None = None  # what translates this Python's instructions, if anything does
+    python: str = ""
+    numpy: str = ""
+    threading: str | None = None  # how OpenBLAS or BLIS was built: "serial", "pthreads", "openmp"
+    preloaded: bool = False  # the library stands in front of NumPy's own
+    others: list[str] = field(default_factory=list)  # BLAS libraries that NumPy does not call
+    openmp: list[str] = field(default_factory=list)  # runtimes that are loaded
+    features: list[str] = field(default_factory=list)  # beyond its baseline, that NumPy's own loops use
+    pinned_to: int | None = None  # CPUs, if importing NumPy left fewer than before
+    no_threads: bool = False  # the system refused to start the library's threads
+    hides: str | None = None  # a file in the current folder that takes NumPy's place, or a standard module's
+    broken: dict[str, Any] | None = None  # why NumPy cannot be imported, as examined._broken has it
+    install: dict[str, str] = field(default_factory=lambda: {"kind": "pip", "python": "python"})
 
 
 @dataclass
 class Fix:
-    """A command that would change the kernel: the kernel it leads to, and how much faster, one factor per round."""
+    """A command that would change something: the kernel it leads to, and how much faster, one factor per round."""
 
     command: str
     kernel: str | None
     factors: list[float]
+    features: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Threads:
+    """The user's own number of threads, beside one: times as fast by wall time, with `n` the large size.
+
+    `other` is a number that may be better: what sets it ("" if nothing does), and what it gains at the large size.
+    """
+
+    n: int
+    large: float
+    small: float
+    other: int | None = None
+    command: str = ""
+    gain: float | None = None
+    busy: float | None = None  # processor time over wall time with them: less than their number if they had to wait
 
 
 @dataclass
@@ -52,10 +96,27 @@ class Measured:
     why_no_peak: str = ""
     steal: float | None = None  # fraction of the CPU time wanted meanwhile that the host took
     fix: Fix | None = None
+    double_gflops: float = 0.0
+    busy: float | None = None  # processor time over wall time of one thread: the rest was other programs'
+    products: dict[str, Any] | None = None  # {"tried", "wrong"} of products.examine
+    stray: dict[str, Fix] = field(default_factory=dict)  # by variable: what a run without it gains
+    threads: Threads | None = None
+    faster: Fix | None = None  # the fastest of the other kernels, if asked for
+    core: dict[str, Any] | None = None  # who shares the core, as beside.watch tells
+    calls: list[tuple[str, float]] | None = None
+    died: str = ""  # what became of the process that timed NumPy as it is, if it did not end by itself
 
 
-def look(blas: Blas, environment: Mapping[str, str] = os.environ, root: Path = ROOT) -> Facts:
-    """The facts, given the BLAS."""
+def look(
+    blas: Blas,
+    environment: Mapping[str, str] = os.environ,
+    root: Path = ROOT,
+    seen: Mapping[str, Any] | None = None,
+) -> Facts:
+    """The facts, given the BLAS and what else the examined process has said of itself."""
+    told = dict(seen or {})
+    before, after = told.get("affinity", (None, None))
+    of_python = ("python", "numpy", "threading", "preloaded", "others", "openmp", "features", "broken", "install")
     return Facts(
         blas=blas,
         environment={name: environment[name] for name in VARIABLES if name in environment},
@@ -66,6 +127,14 @@ def look(blas: Blas, environment: Mapping[str, str] = os.environ, root: Path = R
         power=power(root),
         load=_load(),
         nominal_ghz=nominal_ghz(root),
+        driver=driver(root),
+        online=os.cpu_count() or 1,
+        physical=physical_cores(root),
+        kinds=several_kinds(root),
+        virtual=bool(guest(root)),
+        emulated=emulated(told.get("machine", ""), root),
+        pinned_to=after if before and after and after < before else None,
+        **{name: told[name] for name in of_python if name in told},
     )
 
 

@@ -1,33 +1,46 @@
-"""The NumPy of this Python, examined in a process of its own: its BLAS, and how fast it multiplies.
+"""A process of the examined Python: how it is started, limited and ended, and what is read of it."""
 
-`ask` starts the process, `examine` is what runs in it. Both need the standard library and NumPy only.
-"""
+from __future__ import annotations
 
 import json
 import os
-import platform
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from labkit.doctor.examined import MARK
+from labkit.doctor.reasons import LONGEST, why_died
 from labkit.errors import UserError
-from labkit.machine.blas import CORE_TYPE, Blas, loaded_blas
+from labkit.machine.blas import CORE_TYPE, Blas
+from labkit.machine.system import ROOT, text
 
-REPOSITORY = Path(__file__).resolve().parents[2]  # if labkit is not installed
-N = 1024  # the assignment's largest size: three matrices of 4 MiB
-# A product of this size is 64 times shorter, and shows how long one of size N would take.
-PILOT_N = 256
-# If a call of size N would take longer, the pilot's rate is reported: the doctor has 20 s.
-LONGEST_CALL_SECONDS = 4.0
-# A clock of processor time that ticks more rarely (Windows: 16 ms) cannot time a product of 20 ms.
-FINE_SECONDS = 1e-5
-PATIENCE_SECONDS = 10.0  # for the process, whose slowest product takes 5 s
-IN_THE_PROCESS = "import json, sys; from labkit.doctor.probe import examine; print(json.dumps(examine(*sys.argv[1:])))"
+REPOSITORY = Path(__file__).resolve().parents[2]  # the folder or the archive that labkit is in
+PATIENCE_SECONDS = 6.0  # of a process's own processor time; its work takes one or two
+WAITED = 3.0  # so many times as long by the clock, as others and quotas may take the rest
+POLL_SECONDS = 0.02
+LEAST_OF_A_CORE = 0.05  # a process that uses less waits for something that does not come
+# Nothing in the current folder hides a module, and labkit is found without a place on the path, where it could bring
+# another Python's packages with it.
+START = """
+import sys
+if sys.path and sys.path[0] == "":
+    del sys.path[0]
+from importlib.machinery import PathFinder
+class Labkit:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        return PathFinder.find_spec(name, [sys.argv[1]]) if name == "labkit" else None
+sys.meta_path.insert(0, Labkit)
+from labkit.doctor.examined import main
+main(sys.argv[2])
+"""
+Task = Sequence[Any]  # a name of examined.TASKS, and its arguments
 
 
 @dataclass
@@ -41,59 +54,119 @@ class Probe:
     gflops: float = 0.0
 
 
-def ask(environment: Mapping[str, str], seconds: float | None = None) -> Probe:
+@dataclass
+class Ran:
+    """What a process printed; `died` continues a sentence that names it, and is empty if it ended as it should."""
+
+    out: str
+    errors: str
+    died: str = ""
+
+    @property
+    def answers(self) -> dict[str, Any]:
+        """The last answer of each name: a process that is ended early leaves those that it had."""
+        found: dict[str, Any] = {}
+        for line in self.out.splitlines():
+            if line.startswith(MARK):
+                try:
+                    found.update(json.loads(line[len(MARK) :]))
+                except (TypeError, ValueError):  # cut off
+                    continue
+        return found
+
+
+def ask(environment: Mapping[str, str], seconds: float | None = None, python: str = sys.executable) -> Probe:
     """Examine NumPy in a process with this environment; with seconds, time np.matmul for about as long.
 
     A UserError if it cannot be examined.
     """
-    # -P: nothing in the current folder may hide a module of the standard library.
-    command = [sys.executable, "-P", "-c", IN_THE_PROCESS, *([] if seconds is None else [str(seconds)])]
+    tasks: list[Task] = [("look",), *([] if seconds is None else [("rates", seconds)])]
+    ran = examine(environment, tasks, python)
+    if "broken" in ran.answers:
+        raise UserError(f"NumPy cannot be imported ({ran.answers['broken']['kind']}): see `labkit doctor`")
     try:
-        found = run(command, _with_labkit(environment), PATIENCE_SECONDS)
-    except UserError as error:
-        hint = f"; {CORE_TYPE} is set and may be the reason: unset it" if CORE_TYPE in environment else ""
-        raise UserError(f"the process that examines NumPy {error}{hint}") from None
-    if "error" in found:
-        raise UserError(str(found["error"]))
-    try:
-        probe = Probe(found["python"], found["numpy"], Blas(**found["blas"]))
+        seen = ran.answers["look"]
+        probe = Probe(seen["python"], seen["numpy"], Blas(**seen["blas"]))
         if seconds is not None:
-            probe.n, probe.gflops = int(found["n"]), positive(found["gflops"])
+            probe.n, probe.gflops = int(ran.answers["rates"]["n"]), positive(ran.answers["rates"]["float32"])
         return probe
     except (KeyError, TypeError, ValueError):
-        raise UserError("the process that examines NumPy printed nonsense") from None
+        hint = f"; {CORE_TYPE} is set and may be the reason: unset it" if CORE_TYPE in environment else ""
+        raise UserError(f"the process that examines NumPy {ran.died or 'printed nonsense'}{hint}") from None
 
 
-def _with_labkit(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment, in which the process can import labkit from a checkout too."""
-    if REPOSITORY.name in ("site-packages", "dist-packages"):  # installed: found anyway
-        return dict(environment)
-    path = [*filter(None, [environment.get("PYTHONPATH")]), str(REPOSITORY)]
-    return {**environment, "PYTHONPATH": os.pathsep.join(path)}
+def command_of(tasks: Sequence[Task], python: str = sys.executable) -> list[str]:
+    """The command that does these tasks in a Python."""
+    return [python, "-c", START, str(REPOSITORY), json.dumps(tasks)]
 
 
-def run(command: Sequence[str], environment: Mapping[str, str], seconds: float) -> dict[str, Any]:
-    """The JSON object on the last line that a command prints, after whatever a sitecustomize prints.
+def examine(
+    environment: Mapping[str, str],
+    tasks: Sequence[Task],
+    python: str = sys.executable,
+    seconds: float = PATIENCE_SECONDS,
+    most: float = float("inf"),
+) -> Ran:
+    """Do the tasks in a process of its own."""
+    return run(command_of(tasks, python), environment, seconds, most)
 
-    A UserError if it dies, hangs or prints none: its message continues a sentence that names the command.
-    """
+
+def run(command: Sequence[str], environment: Mapping[str, str], seconds: float, most: float = float("inf")) -> Ran:
+    """Run a command for so many seconds of its own processor time, or three times as long, and `most`, by the clock."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+        try:
+            process = subprocess.Popen(
+                command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=out, stderr=errors
+            )
+        except OSError as error:
+            return Ran("", "", f"could not be started ({error.strerror})")
+        try:
+            died = _wait(process, seconds, min(WAITED * seconds, most))
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        said = Ran(_read(out), _read(errors), died)
+    why = why_died(said.errors)
+    if process.returncode and not died:
+        lines = [line.strip() for line in said.errors.strip().splitlines()]
+        why = why or (lines[-1][:LONGEST] if lines else "")
+        said.died = f"ended with status {process.returncode}"
+        if process.returncode < 0:
+            said.died = f"was ended by {signal.Signals(-process.returncode).name}"
+    said.died += f" ({why})" if why and said.died else ""
+    return said
+
+
+def _wait(process: subprocess.Popen[bytes], seconds: float, most: float) -> str:
+    """Wait until it ends, or has used up its time; says so then."""
+    started = time.monotonic()
+    while True:
+        try:
+            process.wait(POLL_SECONDS)
+            return ""
+        except subprocess.TimeoutExpired:
+            waited, used = time.monotonic() - started, _processor_seconds(process.pid)
+        if used is not None and used > seconds:
+            return f"used {seconds:g} s of processor time, and was ended"
+        if waited > most or (used is None and waited > seconds):
+            if used is not None and used > LEAST_OF_A_CORE * waited:
+                return f"got {used / waited:.0%} of a core, and was ended after {waited:.0f} s"
+            return f"hung, and was ended after {waited:.0f} s"
+
+
+def _processor_seconds(pid: int) -> float | None:
+    """What a process has used, all threads together; None if the system does not tell."""
+    fields = (text(ROOT / f"proc/{pid}/stat") or "").rpartition(")")[2].split()
     try:
-        done = subprocess.run(
-            command, env=environment, capture_output=True, timeout=seconds, stdin=subprocess.DEVNULL, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise UserError(f"hung, and was ended after {seconds:g} s") from None
-    except OSError as error:
-        raise UserError(f"could not be started ({error.strerror})") from None
-    if done.returncode < 0:
-        raise UserError(f"was ended by {signal.Signals(-done.returncode).name}")
-    if done.returncode:
-        lines = done.stderr.decode(errors="replace").strip().splitlines()
-        raise UserError(f"ended with status {done.returncode}" + (f" ({lines[-1].strip()})" if lines else ""))
-    try:
-        return dict(json.loads(done.stdout.decode(errors="replace").strip().splitlines()[-1]))
-    except (IndexError, TypeError, ValueError):
-        raise UserError("printed nonsense") from None
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    except (AttributeError, IndexError, ValueError, OSError):
+        return None
+
+
+def _read(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    return stream.read().decode(errors="replace")
 
 
 def positive(value: Any) -> float:
@@ -103,53 +176,7 @@ def positive(value: Any) -> float:
     return float(value)
 
 
-# --- in the process ---------------------------------------------------------------------------------
-
-
-def examine(seconds: str = "") -> dict[str, Any]:
-    """{"python", "numpy", "blas"}, with seconds also {"n", "gflops"}; {"error"} if NumPy cannot be imported."""
-    try:
-        import numpy as np  # whether it can be imported is a question here
-    except ImportError as error:
-        first = next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason given")
-        return {"error": f"NumPy cannot be imported ({first})"}
-
-    def product(n: int) -> Callable[[], object]:
-        a, b = np.random.default_rng(42).random((2, n, n), dtype=np.float32)
-        c = np.empty((n, n), dtype=np.float32)
-        return lambda: np.matmul(a, b, out=c)
-
-    found = {"python": platform.python_version(), "numpy": np.__version__, "blas": asdict(loaded_blas())}
-    fine = time.get_clock_info("process_time").resolution <= FINE_SECONDS
-    clock = time.process_time if fine else time.perf_counter
-    return found | (best_rate(float(seconds), product, processor=clock) if seconds else {})
-
-
-def best_rate(
-    seconds: float,
-    product_of: Callable[[int], Callable[[], object]],
-    wall: Callable[[], float] = time.perf_counter,
-    processor: Callable[[], float] = time.process_time,
-) -> dict[str, Any]:
-    """{"n", "gflops"}: the best of the calls that fit in about that many seconds, at least one.
-
-    The rate counts only the time in which this process had the core, so that a busy machine does not make a healthy
-    NumPy look slow.
-    """
-
-    def timed() -> float:
-        started, mine = wall(), processor()
-        call()
-        used, took = processor() - mine, wall() - started
-        return min(took, used) if used > 0 else took  # a second thread would use more than the wall time
-
-    n, call = PILOT_N, product_of(PILOT_N)
-    call()  # wakes the BLAS, its buffers and the clock of the core
-    started = wall()
-    call()
-    if (wall() - started) * (N / PILOT_N) ** 3 <= LONGEST_CALL_SECONDS:
-        n, call = N, product_of(N)
-    until, took = wall() + seconds, [timed()]
-    while wall() < until:
-        took.append(timed())
-    return {"n": n, "gflops": 2 * n**3 / max(min(took), 1e-9) / 1e9}
+def last_object(out: str) -> dict[str, Any]:
+    """The JSON object on the last line, after whatever a sitecustomize prints; a ValueError if there is none."""
+    lines = out.strip().splitlines()
+    return dict(json.loads(lines[-1] if lines else ""))

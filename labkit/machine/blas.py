@@ -1,13 +1,17 @@
-"""The BLAS that NumPy has loaded, and the kernels that OpenBLAS has for x86-64."""
+"""The BLAS that NumPy is bound to, what other libraries are loaded, and the kernels that OpenBLAS has for x86-64."""
+
+from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
+from typing import Any
 
 from labkit.machine.system import ROOT, text
 
@@ -15,6 +19,10 @@ from labkit.machine.system import ROOT, text
 
 UNKNOWN, NO_BLAS = "unknown", "none"  # libraries that cannot be named, and NumPy built without one
 CORE_TYPE = "OPENBLAS_CORETYPE"  # the variable that asks OpenBLAS for a kernel
+# By openblas_get_parallel(): how OpenBLAS was built decides which variables it obeys.
+THREADINGS = ("serial", "pthreads", "openmp")
+# Accelerate, and OpenBLAS's kernels for a matrix unit beside the core (SME): the core's own peak is no bound for them.
+BESIDE_THE_CORE = ("accelerate", "vortexm4", "armv9sme")
 
 
 @dataclass
@@ -31,56 +39,184 @@ class Blas:
         return " ".join(filter(None, (self.library, self.version, kernel)))
 
 
+@dataclass
+class Bound:
+    """The library that NumPy calls; `threading` is one of THREADINGS if known, `preloaded` if it was put before NumPy's
+    own."""
+
+    blas: Blas
+    threading: str | None = None
+    preloaded: bool = False
+    path: str = ""  # for this process only: it is shown and recorded nowhere
+
+
 def loaded_blas() -> Blas:
-    """The BLAS that NumPy has loaded: by threadpoolctl if it is installed, else by its own functions, else by NumPy's
-    build. Imports NumPy.
+    """The BLAS that NumPy calls. Imports NumPy."""
+    return bound_blas().blas
+
+
+def bound_blas() -> Bound:
+    """The library whose product NumPy's own extension is bound to, else the one in its wheel, else what it was built
+    with. Imports NumPy.
     """
     import numpy as np
 
     np.ones((2, 2), np.float32) @ np.ones((2, 2), np.float32)
-    return _by_threadpoolctl() or _by_symbols(_libraries(Path(np.__file__).parent)) or _by_build()
+    extension = Path(_extension().__file__ or "")
+    symbol = _product_symbol(extension)
+    path, preloaded = _where(extension, symbol) if symbol else (None, False)
+    # A product within the extension itself was linked into it.
+    if path and not os.path.samefile(path, extension):
+        return _asked(path, preloaded)
+    package = Path(np.__file__).parent
+    for bundled in [*package.parent.glob("numpy.libs/*"), *package.glob(".dylibs/*")]:
+        if "blas" in bundled.name.lower():  # where the system does not tell what is bound: Windows
+            return _asked(str(bundled), False)
+    return Bound(_by_build())
 
 
-def _by_threadpoolctl() -> Blas | None:
+def _extension() -> Any:
+    """NumPy's compiled module that calls the BLAS; its package has been renamed in NumPy 2."""
     try:
-        from threadpoolctl import threadpool_info  # optional
+        return importlib.import_module("numpy._core._multiarray_umath")
+    except ImportError:
+        return importlib.import_module("numpy.core._multiarray_umath")
 
-        pool = next(pool for pool in threadpool_info() if pool["user_api"] == "blas")
-        return Blas(pool["internal_api"], pool.get("version"), pool.get("architecture"), pool["num_threads"])
-    except (ImportError, KeyError, StopIteration, OSError):  # missing, of another age, or no BLAS that it knows
+
+def _product_symbol(extension: Path) -> str | None:
+    """The name under which an extension asks for the fp32 product; None if it asks for none."""
+    try:
+        found = re.search(rb"\0_?((?:scipy_)?cblas_sgemm(?:64_|_64|\$[A-Z0-9$]+)?)\0", extension.read_bytes())
+    except OSError:
         return None
+    return found[1].decode() if found else None
 
 
-def _by_symbols(libraries: Iterable[Path]) -> Blas | None:
-    """OpenBLAS, asked through its own functions, as SciPy's wheels name them, NumPy's older ones or distributions."""
-    for path, prefix, suffix in product(libraries, ("scipy_", ""), ("64_", "_64", "")):
+class _Origin(ctypes.Structure):
+    """dladdr's Dl_info."""
+
+    _fields_ = (
+        ("file", ctypes.c_char_p),
+        ("base", ctypes.c_void_p),
+        ("name", ctypes.c_char_p),
+        ("address", ctypes.c_void_p),
+    )
+
+
+def _where(extension: Path, symbol: str) -> tuple[str | None, bool]:
+    """(the library that has the symbol, whether it was loaded ahead of NumPy's own), as the system's linker has it."""
+    for own, preloaded in ((None, True), (str(extension), False)):  # what is global comes first, as with LD_PRELOAD
+        with contextlib.suppress(OSError, AttributeError, TypeError):  # TypeError: Windows opens no None
+            function, origin = ctypes.CDLL(own)[symbol], _Origin()
+            address = ctypes.cast(function, ctypes.c_void_p)
+            if ctypes.CDLL(None).dladdr(address, ctypes.byref(origin)) and origin.file:
+                return os.path.realpath(os.fsdecode(origin.file)), preloaded
+    return None, False
+
+
+def _asked(path: str, preloaded: bool) -> Bound:
+    """A library, asked through its own functions, else known by what is written in its file."""
+    for ask in (_openblas, _mkl, _blis, _flexiblas):
         with contextlib.suppress(OSError, AttributeError):  # it cannot be opened, or has no such function
-            library = ctypes.CDLL(str(path))
-            names = (f"{prefix}openblas_get_{what}{suffix}" for what in ("config", "corename", "num_threads"))
-            config, core, threads = map(library.__getitem__, names)
-            config.restype = core.restype = ctypes.c_char_p
-            words = (config() or b"").decode(errors="replace").split()  # "OpenBLAS 0.3.31 DYNAMIC_ARCH ..."
-            kernel = (core() or b"").decode(errors="replace") or None
-            return Blas("openblas", words[1] if len(words) > 1 else None, kernel, threads() or None)
-    return None
+            blas, threading = ask(path)
+            return Bound(blas, threading, preloaded, path)
+    return Bound(*_by_file(path), preloaded, path)
 
 
-def _libraries(package: Path) -> list[Path]:
-    """The libraries that may be the BLAS: those loaded, or if that is unknown those in the wheel of NumPy's package."""
-    maps = text(ROOT / "proc/self/maps")
-    found = [Path(name) for name in dict.fromkeys(re.findall(r" (/.*)$", maps or "", re.MULTILINE))]
-    if maps is None:
-        found = [*package.parent.glob("numpy.libs/*"), *package.glob(".dylibs/*")]
-    return [path for path in found if "blas" in path.name.lower()]
+def _openblas(path: str) -> tuple[Blas, str | None]:
+    """As SciPy's wheels name its functions, NumPy's older ones, or distributions."""
+    library = ctypes.CDLL(path)
+    for affix in ("scipy_{}64_", "{}64_", "scipy_{}", "{}", "{}_64"):
+        if hasattr(library, affix.format("openblas_get_config")):
+            break
+    names = ("config", "corename", "num_threads", "parallel")
+    config, core, threads, parallel = (library[affix.format(f"openblas_get_{what}")] for what in names)
+    config.restype = core.restype = ctypes.c_char_p
+    words = (config() or b"").decode(errors="replace").split()  # "OpenBLAS 0.3.31 DYNAMIC_ARCH ..."
+    kernel = (core() or b"").decode(errors="replace") or None
+    kind = parallel()
+    threading = THREADINGS[kind] if kind in range(len(THREADINGS)) else None
+    return Blas("openblas", words[1] if len(words) > 1 else None, kernel, threads() or None), threading
+
+
+def _mkl(path: str) -> tuple[Blas, str | None]:
+    library, said = ctypes.CDLL(path), ctypes.create_string_buffer(200)
+    library.mkl_get_version_string(said, len(said))
+    version = re.search(
+        rb"Version (\d[\w.]*)", said.value
+    )  # "... Math Kernel Library Version 2026.2-Product Build ..."
+    return Blas("mkl", version[1].decode() if version else None, None, library.mkl_get_max_threads()), None
+
+
+def _blis(path: str) -> tuple[Blas, str | None]:
+    """Distributions hide BLIS's own functions in libblas, and have them in a libblis beside it."""
+    beside = sorted(str(other) for other in Path(path).parent.glob("libblis.*"))
+    library = ctypes.CDLL(path)
+    if not hasattr(library, "bli_info_get_version_str") and "blis" in path.lower() and beside:
+        library = ctypes.CDLL(beside[0])
+    version, kernel = library.bli_info_get_version_str, library.bli_arch_string
+    version.restype = kernel.restype = ctypes.c_char_p
+    threads, enabled = library.bli_thread_get_num_threads, library.bli_info_get_enable_openmp
+    threads.restype = enabled.restype = ctypes.c_int64
+    threading = "openmp" if enabled() else "pthreads" if library.bli_info_get_enable_pthreads() else "serial"
+    architecture = (kernel(library.bli_arch_query_id()) or b"").decode(errors="replace")
+    return Blas("blis", (version() or b"").decode() or None, architecture or None, max(1, threads())), threading
+
+
+def _flexiblas(path: str) -> tuple[Blas, str | None]:
+    """A switch between libraries: the one behind it does the work."""
+    library, name = ctypes.CDLL(path), ctypes.create_string_buffer(64)
+    library.flexiblas_current_backend(name, len(name))
+    return Blas(f"flexiblas with {name.value.decode(errors='replace').lower()}", None, None, None), None
+
+
+# Names in the files of libraries that have no function to ask; whichever has none of them is the reference BLAS.
+_SIGNATURES = ((b"BLIS_NUM_THREADS", "blis"), (b"armpl", "armpl"), (b"nvpl_", "nvpl"), (b"ATL_", "atlas"))
+
+
+def _by_file(path: str) -> tuple[Blas, str | None]:
+    if "/Accelerate.framework/" in path or "/vecLib.framework/" in path:
+        return Blas("accelerate", None, None, None), None
+    try:
+        contents = Path(path).read_bytes()
+    except OSError:
+        return Blas(UNKNOWN, None, None, None), None
+    version = re.search(r"\.so\.(\d+\.\d+[.\d]*)$", path)
+    library = next((name for signature, name in _SIGNATURES if signature in contents), None)
+    if library is None and not (b"xerbla" in contents and re.match(r"lib(c?blas|refblas)\b", Path(path).name)):
+        return Blas(UNKNOWN, None, None, None), None
+    blas = Blas(library or "netlib", version[1] if version else None, None, None if library else 1)
+    return blas, None if library else "serial"
 
 
 def _by_build() -> Blas:
     """What NumPy was built with, if what is loaded does not tell."""
     import numpy as np
 
-    entry = np.show_config(mode="dicts").get("Build Dependencies", {}).get("blas", {})
+    try:
+        entry: dict[str, Any] = dict(np.show_config(mode="dicts").get("Build Dependencies", {}).get("blas", {}))
+    except TypeError:  # before NumPy 1.26
+        built: Callable[[str], dict[str, list[str]]] = np.__config__.get_info  # type: ignore[attr-defined]
+        names = [name for kind in ("blas_ilp64_opt", "blas_opt") for name in built(kind).get("libraries", [])]
+        entry = {"name": names[0] if names else NO_BLAS}
     name = str(entry.get("name") or UNKNOWN).lower()
     return Blas(name if entry.get("found", True) else NO_BLAS, entry.get("version") or None, None, None)
+
+
+_BLAS_FILE = re.compile(r"lib(?:\w*blas\w*|mkl_rt|blis\w*|s?atlas|tatlas|armpl\w*)\b", re.ASCII)
+_OPENMP_FILE = re.compile(r"lib(?:[gi]?omp5?)\b(?!\w)", re.ASCII)
+
+
+def also_loaded(bound: Bound) -> tuple[list[Blas], list[str]]:
+    """(other BLAS libraries that this process has loaded, its OpenMP runtimes by name)."""
+    paths = dict.fromkeys(re.findall(r" (/.*)$", text(ROOT / "proc/self/maps") or "", re.MULTILINE))
+    # What the bound library needs itself is not another one: a libblas in front of a libopenblas beside it.
+    own = os.path.dirname(bound.path)
+    others = [p for p in paths if _BLAS_FILE.match(os.path.basename(p)) and os.path.dirname(os.path.realpath(p)) != own]
+    runtimes = [found[0] for found in map(_OPENMP_FILE.match, map(os.path.basename, paths)) if found]
+    found = [other for other in (_asked(path, False).blas for path in others) if other.library != UNKNOWN]
+    # ATLAS is two libraries in two folders; SciPy's OpenBLAS may well be the same version as NumPy's.
+    return [other for other in found if other != bound.blas or other.library == "openblas"], runtimes
 
 
 @dataclass

@@ -1,5 +1,7 @@
 """The data caches that one CPU sees, nearest first."""
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass
 from pathlib import Path

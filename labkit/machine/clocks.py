@@ -1,5 +1,7 @@
 """The clock of one CPU: the nominal clock, and the governor."""
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
 
@@ -54,3 +56,8 @@ def governor(root: Path = ROOT, allowed: frozenset[int] | None = None) -> tuple[
     if folder.is_dir():
         return None, "cpufreq does not name one"
     return None, "no cpufreq under /sys (usual in a virtual machine)"
+
+
+def driver(root: Path = ROOT, allowed: frozenset[int] | None = None) -> str | None:
+    """What governs that CPU's clock, such as `intel_pstate`; None if the system does not tell."""
+    return text(root / CPUS / f"cpu{first_cpu(root, allowed)}/cpufreq/scaling_driver")

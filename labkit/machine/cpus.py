@@ -4,6 +4,8 @@ A machine may have several kinds of CPU: performance and efficiency cores, big a
 governor are reported for the first of the fastest CPUs allowed.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
 import re
@@ -115,3 +117,19 @@ def cpu_name(root: Path = ROOT) -> str | None:
     except ImportError:
         return None
     return cpuinfo.get_cpu_info().get("brand_raw") or None
+
+
+def guest(root: Path = ROOT) -> bool | None:
+    """Whether this is a virtual machine; None if the CPU does not list its flags."""
+    flags = cpu_facts(root).get("flags")
+    return None if flags is None else "hypervisor" in flags.split()
+
+
+def emulated(machine: str, root: Path = ROOT) -> str | None:
+    """What translates the instructions of a Python built for this machine (`x86_64`), if anything does."""
+    if sysctl(root, "sysctl.proc_translated") == "1":
+        return "Rosetta"
+    info = text(root / "proc/cpuinfo") or ""
+    if "TCG" in (cpu_name(root) or "") or (machine in ("x86_64", "AMD64") and "CPU implementer" in info):
+        return "QEMU"
+    return None

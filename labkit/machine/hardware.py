@@ -9,7 +9,7 @@ from typing import Any
 from labkit.machine.blas import Blas
 from labkit.machine.caches import Cache, caches
 from labkit.machine.clocks import governor
-from labkit.machine.cpus import allowed_cpus, cpu_facts, cpu_flags, cpu_name, physical_cores
+from labkit.machine.cpus import allowed_cpus, cpu_flags, cpu_name, guest, physical_cores
 from labkit.machine.limits import cpu_quota, memory_limit
 from labkit.machine.power import power
 from labkit.machine.system import ROOT
@@ -63,8 +63,7 @@ class MachineIdentity:
 def hardware(root: Path = ROOT, allowed: frozenset[int] | None = None) -> Hardware:
     """The machine as the manifest has it, with the CPUs allowed: by default those this process may run on."""
     cpus = allowed or allowed_cpus(root)
-    cpu, physical, flags = cpu_name(root), physical_cores(root), cpu_facts(root).get("flags")
-    virtual = None if flags is None else "hypervisor" in flags.split()
+    cpu, physical = cpu_name(root), physical_cores(root)
     architecture, features = _archspec()
     isa = [name for name in RELEVANT_ISA if name in (cpu_flags(root, cpus) or features)]
     told: dict[str, tuple[Any, str | None]] = {
@@ -75,7 +74,7 @@ def hardware(root: Path = ROOT, allowed: frozenset[int] | None = None) -> Hardwa
         "memory_bytes": (memory_limit(root), "the system does not tell"),
         "governor": governor(root, cpus),
         "power": power(root),
-        "virtualized": (virtual, "the CPU does not list a hypervisor flag"),
+        "virtualized": (guest(root), "the CPU does not list a hypervisor flag"),
         "cores.physical": (physical, "the system does not tell cores from threads"),
     }
     # The reason that caches have is for those that are left out, if not for all.

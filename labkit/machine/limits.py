@@ -1,5 +1,7 @@
 """What this process is allowed: memory and CPU time, by its control groups and its own limits."""
 
+from __future__ import annotations
+
 import os
 import re
 import sys

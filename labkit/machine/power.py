@@ -1,5 +1,7 @@
 """Whether the machine is on the mains or on its battery."""
 
+from __future__ import annotations
+
 import sys
 from pathlib import Path
 

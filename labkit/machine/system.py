@@ -3,6 +3,8 @@
 A file that is missing, unreadable or garbled reads as None.
 """
 
+from __future__ import annotations
+
 import re
 import subprocess
 import sys

@@ -1,5 +1,7 @@
 """One thread: asked of every BLAS before NumPy loads, and read back from the one that was loaded."""
 
+from __future__ import annotations
+
 import os
 import sys
 from typing import TextIO

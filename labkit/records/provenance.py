@@ -18,7 +18,7 @@ from labkit.records.model import Git, Manifest
 REPOSITORY = Path(__file__).resolve().parents[2]
 # What runs themselves write: it does not make the checkout "dirty".
 _ARTIFACTS = ("experiments/*/README.md", "experiments/*/repeat.md", "experiments/*/*.json", "experiments/*/*.png")
-_PACKAGES = ("numpy", "llvmlite", "matplotlib", "msgspec", "numba", "rich", "threadpoolctl")
+_PACKAGES = ("numpy", "llvmlite", "matplotlib", "msgspec", "numba", "rich")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from labkit.machine.blas import BESIDE_THE_CORE
+
 Pattern = Literal["load", "copy", "triad", "copy_streaming"]
 # Arrays that a pattern's loop loads and stores: what a call moves, as STREAM counts it.
 LOADS_STORES: dict[Pattern, tuple[int, int]] = {
@@ -36,5 +38,5 @@ def proven_intensity(gflops: float, gbs: float) -> float:
 
 
 def coprocessor(blas: str) -> bool:
-    """Whether np.matmul runs on a unit of its own, as with Apple's Accelerate: the core's peak is then no bound."""
-    return blas.lower().startswith("accelerate")
+    """Whether np.matmul runs on a unit of its own, by `library version kernel`: the core's peak is then no bound."""
+    return any(word in BESIDE_THE_CORE for word in blas.lower().split())

@@ -12,6 +12,8 @@ from zipfile import ZipFile
 import committed
 import pytest
 
+from labkit.doctor import bundle
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONSTRAINTS = REPOSITORY / "constraints.txt"
 NEWEST = next(line for line in CONSTRAINTS.read_text().splitlines() if line.startswith("numpy=="))
@@ -52,6 +54,9 @@ def test_with_numpy_alone_the_doctor_runs_and_the_product_and_the_machine_can_be
     assert found["facts"]["numpy"] == numpy.partition("==")[2]
     assert found["healthy"] == (not found["findings"])
     assert "make doctor" in found["facts"]["why_no_peak"]
+    bundle.write(tmp_path / "doctor.pyz")
+    again = json.loads(run(folder / "python", "doctor.pyz", "--json", status=(0, 1), cwd=tmp_path))
+    assert (again["facts"]["numpy"], again["facts"]["blas"]) == (found["facts"]["numpy"], found["facts"]["blas"])
     for command in ("verify", "report"):  # what needs an extra says so in one line
         done = run(folder / "labkit", command, tmp_path, status=(2,), cwd=tmp_path)
         assert done == ""

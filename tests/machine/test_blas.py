@@ -1,5 +1,8 @@
-"""Which BLAS NumPy has loaded, by each of the three ways to find out, and which kernels a CPU can use."""
+"""Which BLAS NumPy is bound to, what else is loaded, and which kernels a CPU can use."""
 
+import os
+import shutil
+import subprocess
 import sys
 
 import numpy as np
@@ -10,28 +13,91 @@ from labkit.machine import blas
 
 @pytest.fixture
 def openblas():
-    found = blas._by_threadpoolctl()
-    if found is None or found.library != "openblas":
-        pytest.skip("this NumPy has no OpenBLAS")
-    return found
+    """NumPy's own, as threadpoolctl has it: another implementation of the same question."""
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    blas.loaded_blas()
+    pools = [pool for pool in threadpoolctl.threadpool_info() if pool["internal_api"] == "openblas"]
+    if len(pools) != 1:
+        pytest.skip("this NumPy has no OpenBLAS, or there are several")
+    return pools[0]
 
 
-def test_openblas_s_own_functions_say_what_threadpoolctl_says_loaded_or_in_the_wheel(openblas, monkeypatch):
-    assert blas.loaded_blas() == openblas
-    monkeypatch.setitem(sys.modules, "threadpoolctl", None)
-    assert blas.loaded_blas() == openblas
-    monkeypatch.setattr(blas, "text", lambda path: None)  # no /proc/self/maps
-    assert blas.loaded_blas().kernel in (openblas.kernel, None)
+def test_the_library_that_numpy_is_bound_to_says_what_threadpoolctl_says_of_it(openblas):
+    bound = blas.bound_blas()
+    assert (bound.blas.library, bound.blas.kernel) == ("openblas", openblas["architecture"])
+    assert (bound.blas.threads, bound.threading) == (openblas["num_threads"], openblas["threading_layer"])
+    assert (bound.blas.version or "").startswith(openblas["version"])
+    assert os.path.samefile(bound.path, openblas["filepath"])
+    assert not bound.preloaded
+    assert blas.also_loaded(bound)[0] == []
 
 
-def test_a_threadpoolctl_of_another_age_is_done_without(monkeypatch):
-    monkeypatch.setattr("threadpoolctl.threadpool_info", lambda: [{"prefix": "libopenblas"}])
-    assert blas._by_threadpoolctl() is None
+def test_where_the_system_does_not_tell_what_is_bound_the_library_in_the_wheel_is_asked(openblas, monkeypatch):
+    monkeypatch.setattr(blas, "_where", lambda extension, symbol: (None, False))
+    found = blas.bound_blas().blas
+    assert (found.library, found.kernel) in (("openblas", openblas["architecture"]), ("scipy-openblas", None))
 
 
-def test_libraries_that_cannot_be_opened_or_are_no_openblas_tell_nothing(tmp_path):
-    (tmp_path / "libblas.so").write_bytes(b"no library")
-    assert blas._by_symbols([tmp_path / "libblas.so", tmp_path / "libopenblas.so"]) is None
+def test_another_openblas_is_reported_beside_numpy_s_and_never_in_its_place(openblas, tmp_path):
+    if not os.path.exists("/proc/self/maps"):
+        pytest.skip("this system does not list what is loaded")
+    other = tmp_path / "libopenblas_of_scipy.so"
+    environment = {**os.environ, "LD_LIBRARY_PATH": os.path.dirname(openblas["filepath"])}  # of what it needs itself
+    shutil.copy(openblas["filepath"], other)
+    code = (
+        "import ctypes, numpy, sys; ctypes.CDLL(sys.argv[1]); from labkit.machine import blas; b = blas.bound_blas(); "
+    )
+    code += "print(b.path); print(len(blas.also_loaded(b)[0]))"
+    command = [sys.executable, "-c", code, other]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    path, count = done.stdout.split()
+    assert os.path.samefile(path, openblas["filepath"])
+    assert count == "1"
+
+
+@pytest.mark.parametrize(
+    ("name", "contents", "library", "version"),
+    [
+        ("blas/libblas.so.3.11.0", b"xerbla_", "netlib", "3.11.0"),
+        ("atlas/libblas.so.3.10.3", b"xerbla_ ATL_dgemm", "atlas", "3.10.3"),
+        ("blis-serial/libblas.so.3", b"xerbla_ BLIS_NUM_THREADS", "blis", None),
+        ("libsomething.so", b"xerbla_", blas.UNKNOWN, None),
+        ("libblas.so.3", b"nothing", blas.UNKNOWN, None),
+        ("Accelerate.framework/Versions/A/Accelerate", b"", "accelerate", None),
+    ],
+)
+def test_a_library_that_has_no_function_to_ask_is_known_by_its_file(tmp_path, name, contents, library, version):
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(contents)
+    found = blas._asked(str(path), preloaded=False).blas
+    assert (found.library, found.version) == (library, version)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["cblas_sgemm", "cblas_sgemm64_", "cblas_sgemm_64", "scipy_cblas_sgemm64_", "cblas_sgemm$NEWLAPACK$ILP64"],
+)
+def test_the_product_s_name_is_read_from_the_extension_as_each_build_has_it(tmp_path, name):
+    extension = tmp_path / "_multiarray_umath.so"
+    for before in (b"", b"_"):  # macOS puts an underscore before every name
+        extension.write_bytes(b"\0cblas_sgemv\0" + before + name.encode() + b"\0cblas_dgemm\0")
+        assert blas._product_symbol(extension) == name
+    extension.write_bytes(b"\0cblas_sgemv\0")
+    assert blas._product_symbol(extension) is None
+
+
+def test_openmp_runtimes_are_told_from_libraries_that_only_begin_like_them():
+    names = [
+        "libgomp.so.1",
+        "libiomp5.so",
+        "libomp.dylib",
+        "libomp140.x86_64.dll",
+        "libgomp-a34b3233.so.1",
+        "libompi.so",
+    ]
+    found = [blas._OPENMP_FILE.match(name) for name in names]
+    assert [match and match[0] for match in found] == ["libgomp", "libiomp5", "libomp", None, "libgomp", None]
 
 
 @pytest.mark.parametrize(

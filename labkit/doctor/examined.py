@@ -1,0 +1,213 @@
+"""What runs in the examined Python: it looks at its NumPy and times it.
+
+Each answer is a line of its own as soon as it is known, so that what was found out survives whatever comes later.
+Standard library and NumPy 1.22 or newer, Python 3.9 or newer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import sysconfig
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from importlib.util import find_spec
+from typing import Any
+
+MARK = "labkit doctor: "  # before each answer: other lines are what the user's own files print
+# The sizes by which a machine shows what it can do in time; the last is the assignment's largest.
+SIZES = (64, 256, 512, 1024)
+LONGEST_CALL_SECONDS = 0.4  # of processor time; a larger size is not tried: the doctor has 20 s for all
+SMALL_N = 100  # a product of some 10 us, which threads can only slow down
+FEWEST = 2  # calls: one alone may have been interrupted
+# A clock of processor time that ticks more rarely (Windows: 16 ms) cannot time a product of 20 ms.
+FINE_SECONDS = 1e-5
+
+Product = Callable[[], object]
+
+
+def main(tasks: str) -> None:
+    """Do the tasks, a JSON list of [name, argument, ...], and print what each finds out."""
+    try:
+        import numpy as np
+
+        np.ndarray  # noqa: B018  (a file called numpy.py has none)
+    except BaseException as error:  # whatever it is, it is what the user sees
+        say("broken", _broken(error))
+        return
+    for name, *arguments in json.loads(tasks):
+        TASKS[name](*arguments)
+
+
+def say(name: str, value: object) -> None:
+    """Print an answer, past whatever has taken the place of standard output."""
+    os.write(1, f"\n{MARK}{json.dumps({name: value})}\n".encode())
+
+
+def _broken(error: BaseException) -> dict[str, Any]:
+    """Why NumPy cannot be imported, as the exception and NumPy's files have it."""
+    try:
+        found = find_spec("numpy")
+    except (ImportError, ValueError):
+        found = None
+    origin = (found.origin if found else None) or ""
+    folder = os.path.dirname(origin)
+    parts = [os.path.join(folder, name) for name in ("_core", "core") if os.path.isdir(os.path.join(folder, name))]
+    files = [name for part in parts for name in os.listdir(part) if name.startswith("_multiarray_umath")]
+    return {
+        "python": platform.python_version(),
+        "kind": type(error).__name__,
+        "text": str(error),
+        "suffix": sysconfig.get_config_var("EXT_SUFFIX") or "",
+        "extensions": files,
+        "shadow": origin if origin and not files else "",
+        "install": _install(origin),
+    }
+
+
+def _install(numpy: str) -> dict[str, str]:
+    """{"kind": who manages this Python's packages, "python": its path}."""
+    own, settings = sys.prefix != sys.base_prefix, ""
+    if own and os.path.exists(os.path.join(sys.prefix, "pyvenv.cfg")):
+        with open(os.path.join(sys.prefix, "pyvenv.cfg"), encoding="utf-8") as file:
+            settings = file.read()
+    if os.path.isdir(os.path.join(sys.prefix, "conda-meta")):
+        kind = "conda"
+    elif f"{os.sep}pipx{os.sep}venvs{os.sep}" in sys.prefix:
+        kind = "pipx"
+    elif "\nuv = " in settings:
+        kind = "uv"
+    elif "/dist-packages/" in numpy and not own and "/local/" not in numpy:
+        kind = "debian"
+    elif not own and os.path.exists(os.path.join(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED")):
+        kind = "managed"
+    else:
+        kind = "pip" if find_spec("pip") else "no pip"
+    return {"kind": kind, "python": sys.executable}
+
+
+def look() -> None:
+    """Python, NumPy, its BLAS and what else is loaded."""
+    before = _affinity()
+    import numpy as np
+
+    from labkit.machine import blas
+
+    bound = blas.bound_blas()
+    others, runtimes = blas.also_loaded(bound)
+    core = blas._extension()
+    on = [name for name, has in getattr(core, "__cpu_features__", {}).items() if has]
+    say(
+        "look",
+        {
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "blas": asdict(bound.blas),
+            "threading": bound.threading,
+            "preloaded": bound.preloaded,
+            "others": [str(other) for other in others],
+            "openmp": runtimes,
+            "features": [name for name in getattr(core, "__cpu_dispatch__", []) if name in on],
+            "affinity": [before, _affinity()],
+            "install": _install(np.__file__ or ""),
+            "machine": platform.machine(),
+        },
+    )
+
+
+def _affinity() -> int | None:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+
+
+def rates(seconds: float) -> None:
+    """Time products for about as long: {"n", "float32", "float64", "einsum", "large", "small"} in GFLOPS, "busy".
+
+    float32, float64 and einsum are the best by the time in which this process had its core, large and small the median
+    by wall time, and busy is processor time over wall time.
+    """
+    import numpy as np
+
+    def product(n: int, dtype: str = "float32", einsum: bool = False) -> Product:
+        a, b = np.random.default_rng(42).random((2, n, n)).astype(dtype)
+        c = np.empty((n, n), dtype)
+        return (lambda: np.einsum("ik,kj->ij", a, b, out=c)) if einsum else (lambda: np.matmul(a, b, out=c))
+
+    fine = time.get_clock_info("process_time").resolution <= FINE_SECONDS
+    clock = time.process_time if fine else time.perf_counter
+    found: dict[str, float] = {}
+    for n in SIZES:
+        timed = time_calls(product(n), seconds / 2 if n == SIZES[-1] else 0.0, n, processor=clock)
+        found.update(n=n, float32=timed["best"], large=timed["median"], busy=timed["busy"])
+        say("rates", found)
+        larger = SIZES[min(SIZES.index(n) + 1, len(SIZES) - 1)]
+        if 2 * larger**3 / 1e9 / timed["best"] > LONGEST_CALL_SECONDS:
+            break
+    small = time_calls(product(SMALL_N), seconds / 8, SMALL_N, processor=clock)
+    einsum = time_calls(product(128, einsum=True), seconds / 8, 128, processor=clock)
+    double = time_calls(product(int(found["n"]), "float64"), seconds / 4, int(found["n"]), processor=clock)
+    say("rates", {**found, "small": small["median"], "einsum": einsum["best"], "float64": double["best"]})
+
+
+def time_calls(
+    call: Product,
+    seconds: float,
+    n: int,
+    wall: Callable[[], float] = time.perf_counter,
+    processor: Callable[[], float] = time.process_time,
+) -> dict[str, Any]:
+    """{"best", "median"} in GFLOPS, {"busy"} of the calls that fit in about that many seconds, two at least.
+
+    The best counts only the time in which this process had the core, so that a busy machine does not make a healthy
+    NumPy look slow. The median is by wall time, and so is of use for threads.
+    """
+    call()  # wakes the BLAS, its buffers and the clock of the core
+    own: list[float] = []
+    by_wall: list[float] = []
+    used = took = 0.0
+    until = wall() + seconds
+    while len(own) < FEWEST or wall() < until:
+        started, mine = wall(), processor()
+        call()
+        cpu, elapsed = processor() - mine, wall() - started
+        own.append(min(elapsed, cpu) if cpu > 0 else elapsed)  # a second thread would use more than the wall time
+        by_wall.append(elapsed)
+        used, took = used + cpu, took + elapsed
+    flops = 2 * n**3 / 1e9
+    middle = sorted(by_wall)[len(by_wall) // 2]
+    busy = used / took if took > 0 else 1.0
+    best, median = flops / max(min(own), 1e-9), flops / max(middle, 1e-9)
+    return {"best": best, "median": median, "busy": busy}
+
+
+def products(seconds: float) -> None:
+    """Are the products right? {"tried", "wrong": [sentence, ...]}."""
+    from labkit.doctor.products import examine
+
+    say("products", examine(seconds))
+
+
+def calls() -> None:
+    """What other calls cost, as factors over the fp32 product."""
+    from labkit.doctor.calls import examine
+
+    say("calls", examine())
+
+
+def core(seconds: float, every: float) -> None:
+    """Who shares the core, over so many seconds; an answer after each `every` seconds."""
+    from labkit.doctor.beside import watch
+
+    for answer in watch(seconds, every):
+        say("core", answer)
+
+
+TASKS: dict[str, Callable[..., None]] = {
+    "look": look,
+    "rates": rates,
+    "products": products,
+    "calls": calls,
+    "core": core,
+}

@@ -1,0 +1,38 @@
+"""The command that reinstalls NumPy where it is: with pip, conda, uv, pipx, or as the distribution does."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+
+from labkit.doctor.facts import Facts
+
+
+def python_of(facts: Facts) -> str:
+    """The examined Python as a shell finds it: by its name if that leads to it, else by its path."""
+    path = facts.install["python"]
+    for name in ("python", "python3"):
+        found = shutil.which(name)
+        if found and os.path.abspath(found) == os.path.abspath(path):
+            return name
+    return shlex.quote(path)
+
+
+def install(facts: Facts, what: str = "numpy", again: bool = True) -> str:
+    """Install NumPy anew (`again`), or a newer one."""
+    python, kind = python_of(facts), facts.install["kind"]
+    quoted = shlex.quote(what)
+    if kind == "conda":
+        return f"conda install {'--force-reinstall' if again else '--update-deps'} {quoted} 'libblas=*=*openblas'"
+    if kind == "uv":
+        return f"uv pip install --python {python} {'--reinstall' if again else '--upgrade'} {quoted}"
+    if kind == "pipx":
+        application = os.path.basename(os.path.dirname(os.path.dirname(facts.install["python"])))
+        return f"pipx runpip {application} install {'--force-reinstall' if again else '--upgrade'} {quoted}"
+    if kind == "debian" and again:
+        return "sudo apt install --reinstall python3-numpy libopenblas0-pthread"
+    if kind in ("debian", "managed"):  # pip refuses there; the distribution has no newer one
+        return f"{python} -m venv fresh && fresh/bin/python -m pip install --only-binary numpy {quoted}"
+    pip = f"{python} -m ensurepip && {python} -m pip" if kind == "no pip" else f"{python} -m pip"
+    return f"{pip} install {'--force-reinstall' if again else '--upgrade'} --only-binary numpy {quoted}"

@@ -1,0 +1,98 @@
+"""Why NumPy cannot be imported, or its process died: the essence of what was printed, and the fix that fits (pure)."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from labkit.doctor.facts import FEATURES, Facts
+from labkit.doctor.install import install
+from labkit.machine.blas import CORE_TYPE
+
+LONGEST = 200  # characters of a message that is not known
+DIED = "died"  # the kind of a NumPy whose import ended the process
+NO_THREADS = "the system refused to start threads: the limit of processes is too low (ulimit -u)"
+FOR_NO_THREADS = "export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1  # or raise the limit: ulimit -u"
+NO_MEMORY = "the system refused memory: the limit is too low (ulimit -v)"
+
+
+def why_broken(facts: Facts) -> tuple[str, str]:
+    """(what is wrong, the fix) of a NumPy that cannot be imported."""
+    said = facts.broken or {}
+    text, kind = str(said.get("text", "")), said.get("kind", "ImportError")
+    original = re.search(r"Original error was: (.+)", text)
+    essence = original[1].strip() if original else _first_line(text)
+    told = f"NumPy cannot be imported: {kind}: {essence}"
+
+    if kind == DIED:
+        return f"NumPy cannot be imported: {essence}", _for_death(facts, text)
+    lacks = re.search(
+        r"built with baseline optimizations:\s*\((.*?)\) but your machine doesn't support:\s*\((.*?)\)", text, re.S
+    )
+    if lacks:
+        seen = (
+            f"{kind}: this NumPy needs a CPU with {' '.join(lacks[1].split())}, and this one lacks {lacks[2].strip()}"
+        )
+        if facts.virtual:
+            return f"{seen}: the virtual machine hides it", "virsh edit GUEST  # <cpu mode='host-passthrough'/>"
+        return seen, install(facts, "numpy<2.4")  # the last with a lower baseline
+    if "cannot disable" in text or "cannot enable" in text or "NPY_" in text:
+        variable = re.search(r"NPY_(?:DISABLE|ENABLE)_CPU_FEATURES", text)
+        return told, f"unset {variable[0] if variable else ' '.join(FEATURES)}"
+    if said.get("shadow"):
+        name = os.path.basename(said["shadow"])
+        name = os.path.basename(os.path.dirname(said["shadow"])) if name == "__init__.py" else name
+        return f"a file of the user's own, {name}, takes NumPy's place", f"mv {name} my_{name}"
+    if re.search(r"No module named '?numpy'?$", essence):
+        return "NumPy is not installed for this Python", install(facts)
+    tag = str(said.get("suffix", "")).partition("-x86")[0].partition("-aarch")[0].partition("-darwin")[0].strip(".")
+    other = [name for name in said.get("extensions", []) if not name.endswith(str(said.get("suffix", "")))]
+    if re.search(r"No module named '?numpy\.(_core|core)\._multiarray_umath", text) and other:
+        built = sorted({name.split(".")[1] for name in other if name.count(".") > 1})
+        return f"NumPy's files are for {', '.join(built)}, and this Python is {tag}", install(facts)
+    missing = re.search(r"(\S+): cannot open shared object file|Library not loaded: (\S+)", text)
+    if missing:
+        name = os.path.basename(missing[1] or missing[2])
+        return f"a shared library is missing: {name}", install(facts)
+    old = re.search(r"version [`']((?:GLIBC|GLIBCXX|CXXABI)_[\d.]+)' not found", text)
+    if old:
+        return f"this NumPy was built for a newer system: {old[1]} is not here", install(facts, "numpy<2")
+    if "failed to map segment" in text or kind == "MemoryError" or "annot allocate memory" in text:
+        return (
+            f"{told}: the limit of memory is too low, or the folder does not allow code to run",
+            "ulimit -v unlimited",
+        )
+    if "undefined symbol" in text and facts.environment.get("LD_PRELOAD"):
+        return told, "unset LD_PRELOAD"
+    if "source directory" in text:
+        return "the current folder is NumPy's source, whose files are not built", "cd .."
+    return told, install(facts)
+
+
+def _for_death(facts: Facts, died: str) -> str:
+    """What to try after a process was ended."""
+    if NO_THREADS in died:
+        return FOR_NO_THREADS
+    if NO_MEMORY in died:
+        return "ulimit -v unlimited"
+    stray = [name for name in (CORE_TYPE, "LD_PRELOAD", *FEATURES) if name in facts.environment]
+    return f"unset {' '.join(stray)}" if stray else install(facts)
+
+
+def _first_line(text: str) -> str:
+    """The first line that says something; NumPy's long text begins with a heading."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    useful = [line for line in lines if not line.startswith("IMPORTANT: PLEASE READ")] or lines or ["no reason given"]
+    first = useful[0] if not useful[0].endswith(":") else " ".join(useful[:2])
+    return first[:LONGEST]
+
+
+def why_died(errors: str) -> str:
+    """What a process's standard error says of its end; empty if it says nothing known."""
+    if re.search(r"pthread_create failed|can't start new thread|Resource temporarily unavailable", errors):
+        return NO_THREADS
+    if re.search(r"annot allocate memory|Memory allocation still failed|MemoryError|std::bad_alloc", errors):
+        return NO_MEMORY
+    if "unning under an unsupported" in errors or "Illegal instruction" in errors:
+        return "it uses instructions that this CPU lacks"
+    return ""
