@@ -22,7 +22,7 @@ import numpy as np
 
 from labkit.errors import UserError
 from labkit.ladder import checks
-from labkit.machine.blas import loaded_blas
+from labkit.machine.blas import asked, loaded_blas
 from labkit.matmul import source
 from labkit.matmul.operands import Matrix
 from labkit.measure.clock import SystemClock
@@ -102,14 +102,8 @@ def load(kind: str, place: str, name: str) -> tuple[checks.Multiply, dict[str, A
 
 def _of_library(path: str) -> dict[str, Any]:
     """Version, kernel and threads of a BLAS, where it is one that tells."""
-    try:
-        from threadpoolctl import threadpool_info
-    except ImportError:
-        return {}
-    for pool in threadpool_info():
-        if os.path.samefile(pool["filepath"], path) and pool["user_api"] == "blas":
-            return {"version": pool.get("version"), "kernel": pool.get("architecture"), "threads": pool["num_threads"]}
-    return {}
+    blas = asked(path).blas
+    return {"version": blas.version, "kernel": blas.kernel, "threads": blas.threads}
 
 
 def _code(found: Any) -> str:

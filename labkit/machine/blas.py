@@ -67,11 +67,11 @@ def bound_blas() -> Bound:
     path, preloaded = _where(extension, symbol) if symbol else (None, False)
     # A product within the extension itself was linked into it.
     if path and not os.path.samefile(path, extension):
-        return _asked(path, preloaded)
+        return asked(path, preloaded)
     package = Path(np.__file__).parent
     for bundled in [*package.parent.glob("numpy.libs/*"), *package.glob(".dylibs/*")]:
         if "blas" in bundled.name.lower():  # where the system does not tell what is bound: Windows
-            return _asked(str(bundled), False)
+            return asked(str(bundled), False)
     return Bound(_by_build())
 
 
@@ -114,7 +114,7 @@ def _where(extension: Path, symbol: str) -> tuple[str | None, bool]:
     return None, False
 
 
-def _asked(path: str, preloaded: bool) -> Bound:
+def asked(path: str, preloaded: bool = False) -> Bound:
     """A library, asked through its own functions, else known by what is written in its file."""
     for ask in (_openblas, _mkl, _blis, _flexiblas):
         with contextlib.suppress(OSError, AttributeError):  # it cannot be opened, or has no such function
@@ -214,7 +214,7 @@ def also_loaded(bound: Bound) -> tuple[list[Blas], list[str]]:
     own = os.path.dirname(bound.path)
     others = [p for p in paths if _BLAS_FILE.match(os.path.basename(p)) and os.path.dirname(os.path.realpath(p)) != own]
     runtimes = [found[0] for found in map(_OPENMP_FILE.match, map(os.path.basename, paths)) if found]
-    found = [other for other in (_asked(path, False).blas for path in others) if other.library != UNKNOWN]
+    found = [other for other in (asked(path, False).blas for path in others) if other.library != UNKNOWN]
     # ATLAS is two libraries in two folders; SciPy's OpenBLAS may well be the same version as NumPy's.
     return [other for other in found if other != bound.blas or other.library == "openblas"], runtimes
 
