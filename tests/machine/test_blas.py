@@ -70,7 +70,7 @@ def test_a_library_that_has_no_function_to_ask_is_known_by_its_file(tmp_path, na
     path = tmp_path / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(contents)
-    found = blas._asked(str(path), preloaded=False).blas
+    found = blas.asked(str(path), preloaded=False).blas
     assert (found.library, found.version) == (library, version)
 
 
