@@ -50,7 +50,9 @@ def add_dots(module: Any, tile: Tile, rows: int, columns: int) -> Value:
                 for lines in (in_rows, in_columns)
             )
             pairs = zip(product(x, y), sums, strict=True)
-            return [w.multiply_add(u, v, old, tile.fma, lanes) for (u, v), old in pairs]
+            # Not for single numbers: QEMU 7 reads 16 bytes where a multiply-add has one of 4 in memory.
+            fma = tile.fma and lanes > 1
+            return [w.multiply_add(u, v, old, fma, lanes) for (u, v), old in pairs]
 
         return multiply
 
