@@ -56,7 +56,7 @@ def make(*words, script=None):
     if not shutil.which("make"):
         pytest.skip("no make")
     made = [word for extra in [*EXTRAS] for word in ("-o", f".venv/{extra}")] + ["-o", "fleet/.venv/done"]
-    environment = {name: text for name, text in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    environment = {name: text for name, text in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "ARGS"))}
     done = subprocess.run(
         ["make", "--no-print-directory", *made, *(("-s", "-f", "-") if script else ()), *words],
         input=script,

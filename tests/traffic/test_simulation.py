@@ -120,7 +120,8 @@ def test_blocks_of_the_ladder_fetch_each_matrix_as_often_as_they_pass_over_it():
 
 
 def test_blocks_cut_what_crosses_the_second_level_and_not_what_crosses_the_first():
-    naive, blocked = (fetched(simulate(name, 1024, LEVELS[:2], 1 << 22)) for name in ("naive", "blocked"))
+    levels = [LEVELS[0], shape(2, 256 * KIB, 8)]  # a quarter of B
+    naive, blocked = (fetched(simulate(name, 512, levels, 1 << 22)) for name in ("naive", "blocked"))
     assert naive[1] > 100 * blocked[1]
     assert naive[0] == pytest.approx(blocked[0], rel=0.05)
 
