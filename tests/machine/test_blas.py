@@ -50,7 +50,7 @@ def test_another_openblas_is_reported_beside_numpy_s_and_never_in_its_place(open
     code += "print(b.path); print(len(blas.also_loaded(b)[0]))"
     command = [sys.executable, "-c", code, other]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    path, count = done.stdout.split()
+    path, count = done.stdout.splitlines()
     assert os.path.samefile(path, openblas["filepath"])
     assert count == "1"
 
