@@ -14,7 +14,8 @@ def test_instructions_per_step_are_equal_from_run_to_run(monkeypatch):
     assert second is not None
     assert set(first.per_step) == set(second.per_step) > {"naive", "blocked", "compiled", "blocked compiled", "matmul"}
     for name, count in first.per_step.items():
-        assert second.per_step[name] == pytest.approx(count, rel=0.001), name
+        # Three digits are recorded, and the last may be rounded either way.
+        assert second.per_step[name] == pytest.approx(count, rel=0.01), name
     # An interpreted step is hundreds of instructions, and a vector of eight less than one for each number.
     assert first.per_step["naive"] > 300
     assert first.per_step["compiled"] < 20
