@@ -17,8 +17,7 @@ L1_SHARE = 0.9
 L2_SHARE, L3_SHARE, LARGEST_BLOCK = 1 / 2, 1 / 8, 4 << 20  # the last in bytes
 KC_MULTIPLE = 8  # of the micro-kernel's unrolled steps
 # A block of B may come from the third level. So each micro-panel of B that is fetched meets up to so many rows of A, in
-# whole tiles: with tiles of 6 rows (AVX2) products of order 512 to 2048 gain 2 to 5 % by four of them. A tile of 14
-# rows gains nothing by a second.
+# whole tiles: four of 6 rows (AVX2). One of 14 rows reads B seldom enough.
 ROWS_A_MICRO_PANEL = 24
 FEWEST_PANELS = 4  # in a block of B: with fewer each micro-panel of A would be copied or fetched for too little work
 
