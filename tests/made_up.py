@@ -307,6 +307,7 @@ RUNGS = {
     "blocked compiled": (0.45, "side"),
     "einsum": (16.0, "side"),
     "einsum optimized": (75.0, "side"),
+    "twice KC": (87.0, "blocks"),
 }
 
 

@@ -1,7 +1,7 @@
 """MC, KC and NC, the sizes of the blocks, from the sizes of the caches; and when an operand is not copied. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from labkit.gemm.build import FLOAT
 from labkit.gemm.tile import Tile
@@ -56,3 +56,18 @@ def choose_blocks(tile: Tile, caches: Sequence[Cache]) -> Blocks:
         b_in_place_bytes=sizes[1],
         b_in_place_aligned_bytes=min(sizes[2], LARGEST_BLOCK),
     )
+
+
+def other_blocks(tile: Tile, caches: Sequence[Cache]) -> dict[str, Blocks]:
+    """What `choose_blocks` cannot know is timed beside its choice: whether streams leave to A so much of the first
+    level, and whether the third is quiet and quick. By name, each with what is different."""
+    chosen = choose_blocks(tile, caches)
+    second = next((cache.bytes for cache in caches if cache.level == 2), USUAL_L2)
+    in_l2 = max(FEWEST_PANELS, int(L2_SHARE * second) // (chosen.kc * tile.nr * FLOAT)) * tile.nr
+    others = {
+        "half of KC": replace(chosen, kc=max(KC_MULTIPLE, chosen.kc // 2)),
+        "twice KC": replace(chosen, kc=2 * chosen.kc),
+        "four times MC": replace(chosen, mc=4 * chosen.mc),
+        "NC for the second level": replace(chosen, nc=in_l2),
+    }
+    return {name: blocks for name, blocks in others.items() if blocks != chosen}

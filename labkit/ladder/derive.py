@@ -52,6 +52,7 @@ def derive(m: LadderMeasurement) -> Ladder:
 
     others = [rung for rung in m.rungs if rung.kind in ("rival", "kernel", "own")]
     rivals = ["matmul", *(rung.name for rung in others if rung.kind != "own")]
+    blocks = [rung.name for rung in m.rungs if rung.kind == "blocks"]
     # Blocks before SIMD, and the same two changes in the order of the ladder.
     scalar = steps[next(i for i, name in enumerate(steps) if name.startswith("SIMD")) - 1]
     simd = steps[steps.index("register tile") - 1]
@@ -66,6 +67,7 @@ def derive(m: LadderMeasurement) -> Ladder:
         beside=factors(*((rung.name, "matmul") for rung in others)),
         # Without a rival the last step says it all.
         rivals=[f for n in m.sizes for f in factors(*((GENERATED, rival) for rival in rivals), n=n) if rivals[1:]],
+        blocks=[f for n in m.sizes for f in factors(*((name, GENERATED) for name in blocks), n=n)],
         own=factors(*((rung.name, over) for rung in others if rung.kind == "own" for over in neighbours(rung))),
         on_all_cores=_on_all_cores(m.all_cores) if m.all_cores else None,
     )

@@ -15,7 +15,7 @@ from labkit.gemm.tile import choose_tile
 from labkit.ladder import all_cores, exercise, instructions, own, rivals
 from labkit.ladder.apart import Apart
 from labkit.ladder.derive import derive
-from labkit.ladder.rungs import Rung, all_rungs
+from labkit.ladder.rungs import Rung, all_rungs, rungs_of_other_blocks
 from labkit.machine import threads
 from labkit.matmul import source
 from labkit.matmul.agreement import check_agreement
@@ -77,7 +77,7 @@ def _measure(
     screen.say(f"Compiling the rungs for {hardware.short_name}.")
     script = find.experiment(find.BENCH) / "bench.py"
     bench = source.load(script)
-    rungs = all_rungs(bench.matmul_naive, bench.matmul_blocked, bench.BLOCK_SIZE)
+    rungs = all_rungs(bench.matmul_naive, bench.matmul_blocked, bench.BLOCK_SIZE) + rungs_of_other_blocks()
     agreement = check_agreement({rung.name: rung.multiply for rung in rungs}, bench.make_operands, bench.SEED)
     limits = obtain(machine, output, screen.say)
     others, left_out = rivals.start()

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from labkit.gemm.blocks import Blocks, choose_blocks
+from labkit.gemm.blocks import Blocks, choose_blocks, other_blocks
 from labkit.gemm.compiled import build, host_product
 from labkit.gemm.tile import Tile, choose_tile
 from labkit.ladder.loops import UNROLL, loops_ir
@@ -20,7 +20,7 @@ from labkit.matmul.operands import Matrix
 from labkit.roofline.codegen import compile_ir, host_target
 
 Prepare = Callable[[Matrix, Matrix, Matrix], Callable[[], object]]
-Kind = Literal["step", "side", "other order"]
+Kind = Literal["step", "side", "other order", "blocks"]
 
 # What a slow rung is timed over: so many steps of the inner loop take about 10 ms, so a sample sees one state of a
 # shared core. By what does the steps: the interpreter, a compiled loop down columns of B, NumPy adding whole rows, one
@@ -151,9 +151,10 @@ for i0, j0 in tiles:
     C[i0 : i0 + MR, j0 : j0 + NR] = c"""
 BLOCKS = """\
 for j0, k0 in blocks:            # NC columns, KC steps
-    for i0 in range(0, M, MR):   # a micro-panel of A: first level
+    for i0 in range(0, M, MC):       # micro-panels of A: first level
         for j in range(0, NC, NR):   # one of B, packed: second or third level
-            tile(...)"""
+            for i in range(0, MC, MR):
+                tile(...)"""
 IKJ_BLOCKS = f"for j0 in range(0, N, {LOOPS_NC}):\n    for k0 in range(0, K, {LOOPS_KC}):\n        ..."
 
 
@@ -177,6 +178,15 @@ def _inner(lanes: int, fma: bool) -> str:
 def uncut(tile: Tile) -> Blocks:
     """Blocks as large as the ladder's matrices, and all operands read in place: nothing is cut, nothing is copied."""
     return Blocks(tile.mr, 1024, 2048 // tile.nr * tile.nr, EVERYTHING, EVERYTHING, EVERYTHING)
+
+
+def rungs_of_other_blocks() -> list[Rung]:
+    """The generated product with other blocks than those that the caches' sizes tell: the search for better ones."""
+    tile, levels = choose_tile(host_target()), caches()[0]
+    return [
+        Rung(name, name, f"MC {b.mc}, KC {b.kc}, NC {b.nc}", "", _plain(build(tile, b), False), "blocks")
+        for name, b in other_blocks(tile, levels).items()
+    ]
 
 
 def all_rungs(naive: Callable[..., Any], blocked: Callable[..., Any], block_size: int) -> list[Rung]:

@@ -552,8 +552,8 @@ class Repeat(Record):
 
 
 class LadderRung(Record, omit_defaults=True):
-    """One way to multiply. `kind`: a step of the ladder, one of the other order, or a side rung; another library,
-    another kernel of OpenBLAS, or a function of one's own.
+    """One way to multiply. `kind`: a step of the ladder, one of the other order, or a side rung; the last step but one
+    with other blocks; another library, another kernel of OpenBLAS, or a function of one's own.
 
     Of the last the file may name a rung that it is held `over`, and the factor that was `expected`.
     """
@@ -562,7 +562,7 @@ class LadderRung(Record, omit_defaults=True):
     title: str
     changed: str
     code: str
-    kind: Literal["step", "other order", "side", "rival", "kernel", "own"]
+    kind: Literal["step", "other order", "side", "blocks", "rival", "kernel", "own"]
     over: str = ""
     expected: float | None = None
 
@@ -590,15 +590,6 @@ class Factor(Record):
     high: float
     pairs: int
     interval: IntervalKind
-
-
-class OlderKernel(Record):
-    """np.matmul held to a kernel, in records from before such kernels were rungs: GFLOPS, and those of its own."""
-
-    core_type: str
-    kernel: str
-    gflops: list[float]
-    own_gflops: list[float]
 
 
 class Instructions(Record):
@@ -646,7 +637,7 @@ class LadderMeasurement(Record):
     wall_seconds: float
     samples: list[Series]
     readings: Readings
-    kernels: list[OlderKernel] = []
+    kernels: list[str] = []  # of older records, where it is empty
     all_cores: AllCores | None = None
     left_out: list[str] = []  # rivals that are installed and do not run here, and why
     instructions: Instructions | None = None
@@ -659,8 +650,8 @@ class Ladder(LadderMeasurement, kw_only=True):
     """With what `labkit.ladder.derive` made of the samples. `whole` is the last step over the first.
 
     `beside`: rivals, other kernels and rungs of one's own over np.matmul. `rivals`: the generated product over each of
-    them, and over np.matmul, at every size. `own`: a rung of one's own over what its file names, and over the steps
-    that are next to it in speed.
+    them, and over np.matmul, at every size. `blocks`: with other blocks over the chosen ones, at every size. `own`: a
+    rung of one's own over what its file names, and over the steps that are next to it in speed.
     """
 
     roof: Roof
@@ -671,6 +662,7 @@ class Ladder(LadderMeasurement, kw_only=True):
     sides: list[Factor]
     beside: list[Factor] = []
     rivals: list[Factor] = []
+    blocks: list[Factor] = []
     own: list[Factor] = []
     on_all_cores: OnAllCores | None = None
 

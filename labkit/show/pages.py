@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 import jinja2
 
@@ -400,8 +400,8 @@ def ladder_page(ladder: Ladder, manifest: Manifest) -> str:
         before=next((f for f in ladder.other_order if f.rung == "blocks"), None),
         after=next((f for f in ladder.other_order if f.rung == "blocks + SIMD" and f.over != "blocks"), None),
         sides=_factors(ladder, ladder.sides),
-        kernels=_older_kernels(ladder),
-        rivals=_rivals(ladder),
+        rivals=_over_n(ladder, ladder.rivals, "over"),
+        blocks=_over_n(ladder, ladder.blocks, "rung"),
         beside=_factors(ladder, ladder.beside),
         own=_own(ladder),
         own_rungs=[rung for rung in ladder.rungs if rung.kind == "own"],
@@ -443,16 +443,16 @@ def _factors(ladder: Ladder, found: Sequence[Factor]) -> str:
     return _table("llrlr", ["rung", "over", "N", "what it is", "factor (95 %)"], rows)
 
 
-def _rivals(ladder: Ladder) -> str:
-    """The generated product over np.matmul and each rival, at each size."""
+def _over_n(ladder: Ladder, factors: Sequence[Factor], side: Literal["rung", "over"]) -> str:
+    """Factors at each size; a row for each of what stands on one side of them."""
     titles = {rung.name: rung for rung in ladder.rungs}
-    found = {(f.over, f.n): f for f in ladder.rivals}
+    found = {(getattr(f, side), f.n): f for f in factors}
     rows = []
-    for over in dict.fromkeys(name for name, _ in found):
-        rung, at = titles[over], [found.get((over, n)) for n in ladder.sizes]
+    for name in dict.fromkeys(name for name, _ in found):
+        rung, at = titles[name], [found.get((name, n)) for n in ladder.sizes]
         about = "" if rung.kind == "step" else rung.changed
         rows.append([rung.title, about, *(times(f.ratio) if f else "-" for f in at)])
-    return _table("ll" + "r" * len(ladder.sizes), ["over", "", *(f"N = {n}" for n in ladder.sizes)], rows)
+    return _table("ll" + "r" * len(ladder.sizes), [side, "", *(f"N = {n}" for n in ladder.sizes)], rows)
 
 
 def _own(ladder: Ladder) -> str:
@@ -464,14 +464,6 @@ def _own(ladder: Ladder) -> str:
         rate = flops(cell.alone.gflops.value) if cell else "-"
         rows.append([rung.title, rate, rungs[f.over].title, expected, _factor(f)])
     return _table("lrlrr", ["rung", "rate", "over", "expected", "measured (95 %)"], rows)
-
-
-def _older_kernels(ladder: Ladder) -> str:
-    rows = []
-    for k in ladder.kernels:
-        part = median(a / b for a, b in zip(k.gflops, k.own_gflops, strict=True))
-        rows.append([f"`{k.core_type}`", k.kernel, significant(median(k.gflops)), fraction(part, 2)])
-    return _table("llrr", ["core type", "kernel", "GFLOPS", "of its own kernel's rate"], rows)
 
 
 # --- repeated runs -------------------------------------------------------------------------------------

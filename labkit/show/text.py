@@ -250,6 +250,15 @@ def passed(ladder: Ladder, chosen: str | None) -> str:
     return " ".join(says)
 
 
+def blocks(ladder: Ladder) -> str:
+    """Whether other blocks make the generated product faster than the chosen ones, at the largest size."""
+    faster = [f for f in ladder.blocks if f.n == ladder.n and f.low > 1]
+    if not faster:
+        return f"At N = {ladder.n} none of them is shown to be faster."
+    found = (f"{f.rung}, {times_interval(f.ratio, f.low, f.high)}" for f in faster)
+    return f"Faster here at N = {ladder.n}: {listed(list(found))}."
+
+
 def all_cores(ladder: Ladder) -> str:
     """What np.matmul makes of all cores."""
     found, measured = ladder.on_all_cores, ladder.all_cores

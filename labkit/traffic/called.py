@@ -1,7 +1,7 @@
 """What runs under Valgrind: three matrix products, each called twice after a buffer that leaves nothing in a cache.
 
-The generated one takes minutes where N is large. There it is called with 90 rows of A and with 180, and `whole` tells
-from both what all rows move: they are alike.
+The generated one takes minutes where N is large. There it is called with a few rows of A and with twice
+as many, and `whole` tells from both what all rows move: they are alike.
 
 `python -m labkit.traffic.called SWEEP N...` prints what it runs as JSON, and calls `os.getppid` before and after each
 call of a product: Callgrind, told so, writes down there what it has counted.

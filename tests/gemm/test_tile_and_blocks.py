@@ -3,7 +3,7 @@
 import pytest
 from targets import TARGETS
 
-from labkit.gemm.blocks import LARGEST_BLOCK, choose_blocks
+from labkit.gemm.blocks import LARGEST_BLOCK, choose_blocks, other_blocks
 from labkit.gemm.driver import workspace
 from labkit.gemm.tile import choose_tile
 from labkit.machine.caches import Cache
@@ -62,3 +62,15 @@ def test_a_larger_first_level_makes_deeper_blocks_and_a_larger_second_wider_ones
     assert small.kc < deep.kc
     assert small.nc < wide.nc
     assert small.kc == wide.kc
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_other_blocks_differ_from_the_chosen_ones_and_are_whole_tiles(name):
+    tile = choose_tile(TARGETS[name])
+    for sizes in ((32 * K, M, 32 * M), (8 * K, 64 * K), ()):
+        others = other_blocks(tile, caches(*sizes))
+        assert len(others) >= 3
+        for blocks in others.values():
+            assert blocks != choose_blocks(tile, caches(*sizes))
+            assert (blocks.mc % tile.mr, blocks.nc % tile.nr) == (0, 0)
+            assert blocks.kc > 0

@@ -42,6 +42,7 @@ def little(tmp_path, monkeypatch):
     monkeypatch.setattr(ladder_run, "usable_cpus", lambda: [0])
     monkeypatch.setattr(ladder_run.instructions, "possible", lambda: False)
     monkeypatch.setattr(ladder_run, "all_rungs", cheap)
+    monkeypatch.setattr(ladder_run, "rungs_of_other_blocks", list)
     monkeypatch.setattr(ladder_run.threads, "check_effective_threads", lambda: 1)
     monkeypatch.setattr(artifacts, "redraw", lambda folder: ["ladder.png"])
 

@@ -335,3 +335,11 @@ def test_several_pythons_are_held_against_the_oldest_and_who_is_left_out_is_name
     assert re.search(r"^\| `naive` at N = 256 \| 3\.12\.1 \| 1\.00× \(.*no difference resolved", written, re.M)
     assert "Python 3.10 is left out: it is older than 3.11." in written
     assert "## Pythons" not in pages.repeat_page(made_up.repeat())
+
+
+def test_other_blocks_are_called_faster_only_where_they_are_shown_to_be():
+    m = made_up.ladder_measurement()
+    assert "none of them is shown to be faster" in flowing(ladder_page(made_up.ladder_derive.derive(m)))
+    at = next(s for s in m.samples if (s.name, s.n) == ("twice KC", m.n))
+    at.seconds = at.cpu_seconds = [0.9 * t for t in at.seconds]
+    assert "twice KC, 1.1" in flowing(ladder_page(made_up.ladder_derive.derive(m)))
