@@ -6,13 +6,13 @@ governor are reported for the first of the fastest CPUs allowed.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import sys
 from itertools import groupby
 from pathlib import Path
 
+from labkit.machine.process import cpu_of_now, run_on
 from labkit.machine.system import ROOT, cpu_list, number, sysctl, text, whole
 
 CPUS = "sys/devices/system/cpu"
@@ -51,23 +51,17 @@ def first_cpu(root: Path = ROOT, allowed: frozenset[int] | None = None) -> int:
 
 def stay_on_fastest() -> str | None:
     """Run only on the fastest kind of the CPUs allowed from here on; returns `several_kinds()`."""
-    kinds, move = several_kinds(), getattr(os, "sched_setaffinity", None)
-    if kinds and move:
-        with contextlib.suppress(OSError):  # a sandbox may forbid it; the kinds are reported all the same
-            move(0, kinds_of_cpu()[0])
+    kinds = several_kinds()
+    if kinds:
+        run_on(kinds_of_cpu()[0])
     return kinds
 
 
 def stay_on_one() -> None:
     """Run on one CPU from here on, the one that the scheduler has chosen if it is of the fastest kind."""
-    move = getattr(os, "sched_setaffinity", None)
-    if not move:
-        return
     fastest = kinds_of_cpu()[0]
-    fields = (text(Path("/proc/self/stat")) or "").rpartition(")")[2].split()
-    here = int(fields[36]) if len(fields) > 36 else -1
-    with contextlib.suppress(OSError):  # a sandbox may forbid it
-        move(0, {here if here in fastest else min(fastest)})
+    here = cpu_of_now()
+    run_on({here if here in fastest else min(fastest)})
 
 
 def several_kinds(root: Path = ROOT, allowed: frozenset[int] | None = None) -> str | None:
