@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labkit.machine.blas import Blas
+from labkit.machine.blas import Blas, has_matrix_unit
 from labkit.machine.caches import Cache, caches
 from labkit.machine.clocks import governor
 from labkit.machine.cpus import allowed_cpus, cpu_flags, cpu_name, guest, physical_cores
@@ -107,6 +107,11 @@ def identity(hardware: Hardware, blas: Blas, numpy: str | None = None) -> Machin
 
     stable = (hardware.cpu, hardware.microarchitecture, hardware.isa, hardware.caches)
     return MachineIdentity(*stable, numpy or np.__version__, f"{blas.library} {blas.version} {blas.kernel}")
+
+
+def products_beside_the_core(machine: MachineIdentity) -> bool:
+    """Whether np.matmul may run on a matrix unit: the peak of the core's vectors is no bound for it then."""
+    return has_matrix_unit(f"{machine.blas} {machine.cpu}")
 
 
 def short_name(cpu: str | None) -> str:
