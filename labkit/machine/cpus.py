@@ -69,8 +69,20 @@ def several_kinds(root: Path = ROOT, allowed: frozenset[int] | None = None) -> s
     kinds = [_listed(kind) for kind in kinds_of_cpu(root, allowed)]
     if len(kinds) > 1:
         return f"CPUs of {len(kinds)} kinds, the fastest first: {' and '.join(kinds)}"
-    levels = whole(sysctl(root, "hw.nperflevels")) or 1
-    return f"CPUs of {levels} kinds, and macOS moves threads among them as it likes" if levels > 1 else None
+    levels = [f"{count} {name}" for count, name in _levels_of_macos(root)]
+    if len(levels) > 1:
+        return f"CPUs of {len(levels)} kinds: {' and '.join(levels)} cores, among which macOS moves threads"
+    return None
+
+
+def _levels_of_macos(root: Path) -> list[tuple[int, str]]:
+    """(how many, what kind) of Apple's cores, the fastest first; older systems do not name them."""
+    found: list[tuple[int, str]] = []
+    for usual in ("performance", "efficiency", "other"):
+        level = f"hw.perflevel{len(found)}"
+        if count := whole(sysctl(root, f"{level}.logicalcpu")):
+            found.append((count, (sysctl(root, f"{level}.name") or usual).lower()))
+    return found
 
 
 def _listed(cpus: frozenset[int]) -> str:
@@ -95,9 +107,17 @@ def cpu_facts(root: Path = ROOT, cpu: int = 0) -> dict[str, str]:
 
 
 def cpu_flags(root: Path = ROOT, allowed: frozenset[int] | None = None) -> frozenset[str]:
-    """The CPU's features as /proc/cpuinfo names them; empty if it does not list them."""
+    """The CPU's features as /proc/cpuinfo names them; empty if the system does not list them."""
     facts = cpu_facts(root, first_cpu(root, allowed))
-    return frozenset((facts.get("flags") or facts.get("Features") or "").split())
+    return frozenset((facts.get("flags") or facts.get("Features") or _flags_of_macos(root)).split())
+
+
+def _flags_of_macos(root: Path) -> str:
+    """Of an Intel CPU all, with Linux's names for two of them; of Apple's those that matter to a product."""
+    listed = " ".join(sysctl(root, f"machdep.cpu.{name}") or "" for name in ("features", "leaf7_features"))
+    listed = listed.lower().replace("avx1.0", "avx").replace("sse4.", "sse4_")
+    apple = (("asimd", "hw.optional.neon"), ("sme", "hw.optional.arm.FEAT_SME"))
+    return " ".join([listed, *(flag for flag, name in apple if sysctl(root, name) == "1")])
 
 
 def cpu_name(root: Path = ROOT) -> str | None:
@@ -114,9 +134,9 @@ def cpu_name(root: Path = ROOT) -> str | None:
 
 
 def guest(root: Path = ROOT) -> bool | None:
-    """Whether this is a virtual machine; None if the CPU does not list its flags."""
-    flags = cpu_facts(root).get("flags")
-    return None if flags is None else "hypervisor" in flags.split()
+    """Whether this is a virtual machine; None if neither the CPU's flags nor macOS tell."""
+    flags, told = cpu_facts(root).get("flags"), sysctl(root, "kern.hv_vmm_present")
+    return "hypervisor" in flags.split() if flags is not None else {"0": False, "1": True}.get(told or "")
 
 
 def emulated(machine: str, root: Path = ROOT) -> str | None:

@@ -17,7 +17,7 @@ from labkit.machine.system import ROOT
 # The instruction sets that matter to a matrix product, out of all that a CPU lists.
 RELEVANT_ISA = (
     *("sse2", "sse4_2", "avx", "f16c", "fma", "avx2", "avx512f", "avx512bw", "avx512_bf16"),
-    *("neon", "asimd", "sve", "sve2"),
+    *("neon", "asimd", "sve", "sve2", "sme"),
 )
 
 
@@ -74,7 +74,7 @@ def hardware(root: Path = ROOT, allowed: frozenset[int] | None = None) -> Hardwa
         "memory_bytes": (memory_limit(root), "the system does not tell"),
         "governor": governor(root, cpus),
         "power": power(root),
-        "virtualized": (guest(root), "the CPU does not list a hypervisor flag"),
+        "virtualized": (guest(root), "neither the CPU's flags nor the system tell"),
         "cores.physical": (physical, "the system does not tell cores from threads"),
     }
     # The reason that caches have is for those that are left out, if not for all.

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-from labkit.machine.system import ROOT, number, printed, text
+from labkit.machine.system import ROOT, number, of_macos, text
 
 
 def power(root: Path = ROOT) -> tuple[str | None, str | None]:
     """("AC" or "battery", why it is unknown)."""
     states: set[str | None] = set()
-    if sys.platform == "darwin" and root == ROOT:
-        # pmset's first line is `Now drawing from 'AC Power'` or `'Battery Power'`, on a desktop Mac too.
-        said = printed("pmset", "-g", "batt") or ""
-        states = {"Full"} if "'AC Power'" in said else {"Discharging"} if "'Battery Power'" in said else set()
+    # pmset's first line is `Now drawing from 'AC Power'` or `'Battery Power'`, on a desktop Mac too.
+    said = of_macos(root, "pmset", "-g", "batt") or ""
+    states |= {"Full"} if "'AC Power'" in said else {"Discharging"} if "'Battery Power'" in said else set()
     for folder in (root / "sys/class/power_supply").glob("*"):
         if text(folder / "type") != "Battery":
             if number(folder / "online"):
