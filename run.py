@@ -60,7 +60,7 @@ def commands(target, given):
     """What a target runs with the arguments given, one after the other."""
     python = program("python")
     pytest = [python, "-m", "pytest", "-n", "2", "--dist", "loadfile", "--max-worker-restart", "0"]
-    more = ["tests/browser", "tests/documents", "tests/installed", "fleet/test_reframe.py"]
+    more = ["tests/browser", "tests/documents", "tests/installed", "tests/simulated", "fleet/test_reframe.py"]
     of_their_own = {
         "bench": [[python, RESULT + "/bench.py"] + given],
         "doctor.pyz": [[python, "-m", "labkit.doctor.bundle", target]],

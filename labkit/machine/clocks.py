@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 from labkit.machine.cpus import CPUS, cpu_facts, cpu_name, first_cpu
@@ -53,6 +54,8 @@ def governor(root: Path = ROOT, allowed: frozenset[int] | None = None) -> tuple[
         return said, None
     if of_macos(root, "sysctl", "hw.ncpu"):
         return None, "macOS has none"
+    if sys.platform == "win32":
+        return None, "Windows has power plans in its place, which are not read"
     if folder.is_dir():
         return None, "cpufreq does not name one"
     return None, "no cpufreq under /sys (usual in a virtual machine)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from labkit.machine.system import ROOT, number, of_macos, text
@@ -23,4 +24,6 @@ def power(root: Path = ROOT) -> tuple[str | None, str | None]:
         return "battery", None
     if states & {"Charging", "Full", "Not charging"}:
         return "AC", None
+    if sys.platform == "win32":
+        return None, "it is not read on Windows"
     return None, "no battery is reported (a desktop, a server or a virtual machine)"
