@@ -25,7 +25,7 @@ LEAST_RESOLUTIONS = 100
 OVERHEAD_BELOW_N = 64
 # ... and from one size to the next there must be so many times the flops before time has to grow.
 GROWTH_IN_FLOPS = 2.0
-# Methods that a coprocessor may run: the core's own peak does not bound them then.
+# Methods that a matrix unit may run: the peak of the core's vectors does not bound them then.
 BLAS_METHODS = ("matmul", "einsum_optimized")
 
 WORDS: dict[Flag, str] = {
@@ -37,7 +37,7 @@ WORDS: dict[Flag, str] = {
 
 
 def cpu_over_wall(s: Series) -> list[float]:
-    """Processor time over wall time, one figure a sample."""
+    """Processor time over wall time, one figure a sample; 0 where processor time is unknown."""
     return [c / w for c, w in zip(s.cpu_seconds, s.seconds, strict=True)]
 
 
@@ -59,7 +59,7 @@ def _flag(busy: float, cpu_time: float, steal: float | None, alone: bool) -> Fla
         return "stolen"
     if not alone:
         return "contended"
-    return "preempted" if busy < PREEMPTED_BELOW else None
+    return "preempted" if 0 < busy < PREEMPTED_BELOW else None
 
 
 def describe(found: Sequence[Flag | None]) -> list[str]:

@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import functools
 import importlib.util
-import os
 import random
 import re
 import runpy
@@ -17,6 +16,7 @@ from pathlib import Path
 from labkit import stats
 from labkit.errors import FINDING, INTERRUPTED, UserError
 from labkit.machine import cpus
+from labkit.machine.process import run_on
 from labkit.measure import journal
 from labkit.records import find, io, provenance
 from labkit.records.derive import derive
@@ -178,9 +178,7 @@ def busy_process(cpu: int) -> Iterator[None]:
     """A process of ours that keeps this CPU busy meanwhile, where CPUs can be chosen."""
     process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
-        if hasattr(os, "sched_setaffinity"):
-            with contextlib.suppress(OSError):
-                os.sched_setaffinity(process.pid, {cpu})
+        run_on({cpu}, process.pid)
         yield
     finally:
         process.kill()

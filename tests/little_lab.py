@@ -162,7 +162,7 @@ def patched() -> Iterator[Lab]:
         patch.setattr(run, "BenchmarkRun", lab.start)
         patch.setattr(run, "Screen", lab.screen)
         patch.setattr(run, "CoreProbe", FakeProbe)
-        patch.setattr(run, "process_seconds", lambda: 0.0)
+        patch.setattr(run, "seconds_since_start", lambda: 0.0)
         patch.setattr(run, "obtain", lambda *_: made_up.limits())
         patch.setattr(run, "check_agreement", lambda methods, *_: _agreement(tuple(methods)))
         patch.setattr(run, "draw", draw)

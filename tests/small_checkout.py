@@ -27,7 +27,7 @@ SMALL = {
     },
     "labkit/measure/schedule.py": {"MIN_SECONDS = 1.0": "MIN_SECONDS = 0.02"},
 }
-STAMPS = ("bench", "ladder", "repeat", "report", "dev")  # of the Makefile: what is installed
+STAMPS = ("bench", "ladder", "repeat", "report", "dev")  # of run.py: what is installed
 # What `make test` itself was told is not for the commands of a document.
 FROM_MAKE = ("ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "MFLAGS")
 # Any command here ends within this; only one that hangs meets it.

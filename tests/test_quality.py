@@ -41,6 +41,7 @@ def core(contended=()):
         ({"steal": None, "busy": 0.5}, "preempted"),
         ({"steal": 0.01, "busy": 0.5}, "stolen"),
         ({"steal": 0.01, "busy": 1.5}, "second thread"),
+        ({"busy": 0.0}, None),  # the system does not tell processor time
         ({"alone": False}, "contended"),
         ({"alone": False, "busy": 0.5}, "contended"),  # beside which the fraction of peak would not hold
         ({"alone": False, "steal": 0.01}, "stolen"),

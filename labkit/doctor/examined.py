@@ -23,8 +23,6 @@ SIZES = (64, 256, 512, 1024)
 LONGEST_CALL_SECONDS = 0.4  # of processor time; a larger size is not tried: the doctor has 20 s for all
 SMALL_N = 100  # a product of some 10 us, which threads can only slow down
 FEWEST = 2  # calls: one alone may have been interrupted
-# A clock of processor time that ticks more rarely (Windows: 16 ms) cannot time a product of 20 ms.
-FINE_SECONDS = 1e-5
 
 Product = Callable[[], object]
 
@@ -130,13 +128,14 @@ def rates(seconds: float) -> None:
     """
     import numpy as np
 
+    from labkit.machine.process import processor_seconds
+
     def product(n: int, dtype: str = "float32", einsum: bool = False) -> Product:
         a, b = np.random.default_rng(42).random((2, n, n)).astype(dtype)
         c = np.empty((n, n), dtype)
         return (lambda: np.einsum("ik,kj->ij", a, b, out=c)) if einsum else (lambda: np.matmul(a, b, out=c))
 
-    fine = time.get_clock_info("process_time").resolution <= FINE_SECONDS
-    clock = time.process_time if fine else time.perf_counter
+    clock = time.process_time if processor_seconds() else time.perf_counter
     found: dict[str, float] = {}
     for n in SIZES:
         timed = time_calls(product(n), seconds / 2 if n == SIZES[-1] else 0.0, n, processor=clock)

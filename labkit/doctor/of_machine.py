@@ -29,7 +29,7 @@ def processor(facts: Facts, _: Measured) -> Result:
     if facts.virtual and facts.flags and "avx2" not in facts.flags:
         seen = f"the virtual machine hides AVX{'' if 'avx' not in facts.flags else '2'}, which its host likely has"
         return Result("warning", seen, "virsh edit GUEST  # <cpu mode='host-passthrough'/>; for QEMU: -cpu host")
-    return Result("fine", facts.kinds or f"{facts.cpus} CPU{'s' if facts.cpus != 1 else ''} of one kind")
+    return Result("fine", facts.kinds or f"{facts.cpus} CPU{'s' if facts.cpus != 1 else ''}")
 
 
 def governor(facts: Facts, measured: Measured) -> Result:

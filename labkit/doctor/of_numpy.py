@@ -11,13 +11,14 @@ from labkit.doctor.install import install
 from labkit.doctor.reasons import FOR_NO_THREADS, NO_THREADS, why_broken
 from labkit.doctor.result import LEAST_FACTOR, Result, State, findings, times
 from labkit.machine.blas import (
-    BESIDE_THE_CORE,
     CORE_TYPE,
     KERNEL_CLASSES,
+    MATRIX_UNIT,
     NO_BLAS,
     UNKNOWN,
     KernelClass,
     best_class,
+    has_matrix_unit,
     kernel_class,
 )
 from labkit.machine.threads import ALL_THREAD_VARIABLES, VARIABLES_OF
@@ -104,8 +105,8 @@ def speed(facts: Facts, measured: Measured) -> Result:
             return Result("warning", f"{seen}: too slow for a BLAS", install(facts))
         return Result("unknown", f"{seen}; the peak is unknown: {measured.why_no_peak}")
     seen = f"{seen}: {rate / peak:.0%} of the core's peak of {peak:.3g}"
-    if rate > peak and {facts.blas.library, (facts.blas.kernel or "").lower()} & set(BESIDE_THE_CORE):
-        return Result("fine", f"{seen}: {facts.blas} uses a matrix unit beside the core")
+    if rate > peak and has_matrix_unit(str(facts.blas)):
+        return Result("fine", f"{seen}: {facts.blas} uses {MATRIX_UNIT}")
     if rate / peak >= LEAST_FRACTION:
         return Result("fine", seen)
     mend = others(facts, measured).mend if facts.preloaded else ""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -18,7 +16,7 @@ from labkit.doctor.examined import MARK
 from labkit.doctor.reasons import LONGEST, why_died
 from labkit.errors import UserError
 from labkit.machine.blas import CORE_TYPE, Blas
-from labkit.machine.system import ROOT, text
+from labkit.machine.process import how_it_ended, processor_seconds_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]  # the folder or the archive that labkit is in
 PATIENCE_SECONDS = 6.0  # of a process's own processor time; its work takes one or two
@@ -131,9 +129,7 @@ def run(command: Sequence[str], environment: Mapping[str, str], seconds: float, 
     if process.returncode and not died:
         lines = [line.strip() for line in said.errors.strip().splitlines()]
         why = why or (lines[-1][:LONGEST] if lines else "")
-        said.died = f"ended with status {process.returncode}"
-        if process.returncode < 0:
-            said.died = f"was ended by {signal.Signals(-process.returncode).name}"
+        said.died = how_it_ended(process.returncode)
     said.died += f" ({why})" if why and said.died else ""
     return said
 
@@ -146,22 +142,13 @@ def _wait(process: subprocess.Popen[bytes], seconds: float, most: float) -> str:
             process.wait(POLL_SECONDS)
             return ""
         except subprocess.TimeoutExpired:
-            waited, used = time.monotonic() - started, _processor_seconds(process.pid)
+            waited, used = time.monotonic() - started, processor_seconds_of(process.pid)
         if used is not None and used > seconds:
             return f"used {seconds:g} s of processor time, and was ended"
         if waited > most or (used is None and waited > seconds):
             if used is not None and used > LEAST_OF_A_CORE * waited:
                 return f"got {used / waited:.0%} of a core, and was ended after {waited:.0f} s"
             return f"hung, and was ended after {waited:.0f} s"
-
-
-def _processor_seconds(pid: int) -> float | None:
-    """What a process has used, all threads together; None if the system does not tell."""
-    fields = (text(ROOT / f"proc/{pid}/stat") or "").rpartition(")")[2].split()
-    try:
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    except (AttributeError, IndexError, ValueError, OSError):
-        return None
 
 
 def _read(stream: IO[bytes]) -> str:

@@ -6,7 +6,6 @@ process takes the readings of the core beside it, as for every rung.
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -15,12 +14,13 @@ from typing import Any, Literal, TypedDict
 
 from labkit.errors import UserError
 from labkit.machine.blas import CORE_TYPE
+from labkit.machine.cpus import allowed_cpus
+from labkit.machine.process import how_it_ended, touched_foreign_memory
 from labkit.machine.threads import ALL_THREAD_VARIABLES
 from labkit.measure.sampling import Workload
 from labkit.records.model import LadderRung
 
 GUARDED = "guarded"  # the stage in which pages beside the operands may not be touched
-FAULTS = (signal.SIGSEGV, signal.SIGBUS)
 # Of Numba's, which the ladder's own rungs are compiled under.
 OWN_TO_THE_LADDER = ("NUMBA_LOOP_VECTORIZE", "NUMBA_SLP_VECTORIZE")
 
@@ -114,8 +114,7 @@ class Apart:
 
     def follow(self) -> None:
         """Run where this process runs from here on, where the system allows that."""
-        if hasattr(os, "sched_getaffinity"):
-            self._say(cpus=sorted(os.sched_getaffinity(0)))
+        self._say(cpus=sorted(allowed_cpus()))
 
     def _ask(self, **what: Any) -> Any:
         self._say(**what)
@@ -136,12 +135,11 @@ class Apart:
 
     def _ended(self, stage: str = "") -> UserError:
         status = self._process.wait()
-        fault = -status in FAULTS
+        fault = touched_foreign_memory(status)
         if fault and stage == GUARDED:
             return UserError(f"{self.spec.title} reads or writes outside A, B or C; nothing was timed")
-        how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
         hint = "; it may use memory that is not its own" * fault
-        return UserError(f"the process that runs {self.spec.title} {how}{hint}")
+        return UserError(f"the process that runs {self.spec.title} {how_it_ended(status)}{hint}")
 
     def close(self) -> None:
         """End the process."""

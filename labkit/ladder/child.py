@@ -23,6 +23,7 @@ import numpy as np
 from labkit.errors import UserError
 from labkit.ladder import checks
 from labkit.machine.blas import asked, loaded_blas
+from labkit.machine.process import run_on
 from labkit.matmul import source
 from labkit.matmul.operands import Matrix
 from labkit.measure.clock import SystemClock
@@ -161,7 +162,7 @@ def main(kind: str, place: str, name: str, checked: str) -> None:
     for line in sys.stdin:
         asked = json.loads(line)
         if "cpus" in asked:
-            os.sched_setaffinity(0, asked["cpus"])
+            run_on(asked["cpus"])
             continue
         n = asked["n"]
         if n not in prepared:

@@ -21,8 +21,9 @@ UNKNOWN, NO_BLAS = "unknown", "none"  # libraries that cannot be named, and NumP
 CORE_TYPE = "OPENBLAS_CORETYPE"  # the variable that asks OpenBLAS for a kernel
 # By openblas_get_parallel(): how OpenBLAS was built decides which variables it obeys.
 THREADINGS = ("serial", "pthreads", "openmp")
-# Accelerate, and OpenBLAS's kernels for a matrix unit beside the core (SME): the core's own peak is no bound for them.
-BESIDE_THE_CORE = ("accelerate", "vortexm4", "armv9sme")
+# Where np.matmul may run on a matrix unit beside the core's vectors, whose peak then bounds it no more.
+MATRIX_UNIT = "a matrix unit beside the core's vectors (AMX of Apple's CPUs, SME from the M4 on)"
+_SME_KERNELS = re.compile(r"\b(vortexm4|armv9sme)\b", re.ASCII)  # of OpenBLAS
 
 
 @dataclass
@@ -50,6 +51,18 @@ class Bound:
     path: str = ""  # for this process only: it is shown and recorded nowhere
 
 
+def has_matrix_unit(said: str) -> bool:
+    """Whether products may run on a MATRIX_UNIT, by texts that name the BLAS and the CPU: known or not to be ruled out.
+
+    Accelerate uses Apple's; on an Intel CPU it has none. OpenBLAS uses it in its kernels for SME alone.
+    """
+    said = said.lower()
+    if _SME_KERNELS.search(said):
+        return True
+    apple, other = re.search(r"\bapple m\d", said), re.search(r"blas(?!_num_threads)", said)
+    return ("intel" not in said or bool(apple)) if "accelerate" in said else bool(apple and not other)
+
+
 def loaded_blas() -> Blas:
     """The BLAS that NumPy calls. Imports NumPy."""
     return bound_blas().blas
@@ -65,8 +78,8 @@ def bound_blas() -> Bound:
     extension = Path(_extension().__file__ or "")
     symbol = _product_symbol(extension)
     path, preloaded = _where(extension, symbol) if symbol else (None, False)
-    # A product within the extension itself was linked into it.
-    if path and not os.path.samefile(path, extension):
+    # A product within the extension itself was linked into it. No file need be there: macOS keeps its own in a cache.
+    if path and path != os.path.realpath(extension):
         return asked(path, preloaded)
     package = Path(np.__file__).parent
     for bundled in [*package.parent.glob("numpy.libs/*"), *package.glob(".dylibs/*")]:

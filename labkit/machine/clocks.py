@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 from labkit.machine.cpus import CPUS, cpu_facts, cpu_name, first_cpu
-from labkit.machine.system import ROOT, number, sysctl, text, whole
+from labkit.machine.system import ROOT, number, of_macos, sysctl, text, whole
 
 
 def nominal_ghz(root: Path = ROOT, allowed: frozenset[int] | None = None) -> tuple[float | None, str]:
@@ -51,8 +52,10 @@ def governor(root: Path = ROOT, allowed: frozenset[int] | None = None) -> tuple[
     said = text(folder / "scaling_governor")
     if said and re.fullmatch(r"[a-z][a-z0-9_-]{0,30}", said):
         return said, None
-    if sysctl(root, "hw.ncpu"):
+    if of_macos(root, "sysctl", "hw.ncpu"):
         return None, "macOS has none"
+    if sys.platform == "win32":
+        return None, "Windows has power plans in its place, which are not read"
     if folder.is_dir():
         return None, "cpufreq does not name one"
     return None, "no cpufreq under /sys (usual in a virtual machine)"

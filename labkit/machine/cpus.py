@@ -6,13 +6,13 @@ governor are reported for the first of the fastest CPUs allowed.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import sys
 from itertools import groupby
 from pathlib import Path
 
+from labkit.machine.process import cpu_of_now, run_on
 from labkit.machine.system import ROOT, cpu_list, number, sysctl, text, whole
 
 CPUS = "sys/devices/system/cpu"
@@ -51,23 +51,17 @@ def first_cpu(root: Path = ROOT, allowed: frozenset[int] | None = None) -> int:
 
 def stay_on_fastest() -> str | None:
     """Run only on the fastest kind of the CPUs allowed from here on; returns `several_kinds()`."""
-    kinds, move = several_kinds(), getattr(os, "sched_setaffinity", None)
-    if kinds and move:
-        with contextlib.suppress(OSError):  # a sandbox may forbid it; the kinds are reported all the same
-            move(0, kinds_of_cpu()[0])
+    kinds = several_kinds()
+    if kinds:
+        run_on(kinds_of_cpu()[0])
     return kinds
 
 
 def stay_on_one() -> None:
     """Run on one CPU from here on, the one that the scheduler has chosen if it is of the fastest kind."""
-    move = getattr(os, "sched_setaffinity", None)
-    if not move:
-        return
     fastest = kinds_of_cpu()[0]
-    fields = (text(Path("/proc/self/stat")) or "").rpartition(")")[2].split()
-    here = int(fields[36]) if len(fields) > 36 else -1
-    with contextlib.suppress(OSError):  # a sandbox may forbid it
-        move(0, {here if here in fastest else min(fastest)})
+    here = cpu_of_now()
+    run_on({here if here in fastest else min(fastest)})
 
 
 def several_kinds(root: Path = ROOT, allowed: frozenset[int] | None = None) -> str | None:
@@ -75,8 +69,20 @@ def several_kinds(root: Path = ROOT, allowed: frozenset[int] | None = None) -> s
     kinds = [_listed(kind) for kind in kinds_of_cpu(root, allowed)]
     if len(kinds) > 1:
         return f"CPUs of {len(kinds)} kinds, the fastest first: {' and '.join(kinds)}"
-    levels = whole(sysctl(root, "hw.nperflevels")) or 1
-    return f"CPUs of {levels} kinds, and macOS moves threads among them as it likes" if levels > 1 else None
+    levels = [f"{count} {name}" for count, name in _levels_of_macos(root)]
+    if len(levels) > 1:
+        return f"CPUs of {len(levels)} kinds: {' and '.join(levels)} cores, among which macOS moves threads"
+    return None
+
+
+def _levels_of_macos(root: Path) -> list[tuple[int, str]]:
+    """(how many, what kind) of Apple's cores, the fastest first; older systems do not name them."""
+    found: list[tuple[int, str]] = []
+    for usual in ("performance", "efficiency", "other"):
+        level = f"hw.perflevel{len(found)}"
+        if count := whole(sysctl(root, f"{level}.logicalcpu")):
+            found.append((count, (sysctl(root, f"{level}.name") or usual).lower()))
+    return found
 
 
 def _listed(cpus: frozenset[int]) -> str:
@@ -101,9 +107,17 @@ def cpu_facts(root: Path = ROOT, cpu: int = 0) -> dict[str, str]:
 
 
 def cpu_flags(root: Path = ROOT, allowed: frozenset[int] | None = None) -> frozenset[str]:
-    """The CPU's features as /proc/cpuinfo names them; empty if it does not list them."""
+    """The CPU's features as /proc/cpuinfo names them; empty if the system does not list them."""
     facts = cpu_facts(root, first_cpu(root, allowed))
-    return frozenset((facts.get("flags") or facts.get("Features") or "").split())
+    return frozenset((facts.get("flags") or facts.get("Features") or _flags_of_macos(root)).split())
+
+
+def _flags_of_macos(root: Path) -> str:
+    """Of an Intel CPU all, with Linux's names for two of them; of Apple's those that matter to a product."""
+    listed = " ".join(sysctl(root, f"machdep.cpu.{name}") or "" for name in ("features", "leaf7_features"))
+    listed = listed.lower().replace("avx1.0", "avx").replace("sse4.", "sse4_")
+    apple = (("asimd", "hw.optional.neon"), ("sme", "hw.optional.arm.FEAT_SME"))
+    return " ".join([listed, *(flag for flag, name in apple if sysctl(root, name) == "1")])
 
 
 def cpu_name(root: Path = ROOT) -> str | None:
@@ -120,9 +134,9 @@ def cpu_name(root: Path = ROOT) -> str | None:
 
 
 def guest(root: Path = ROOT) -> bool | None:
-    """Whether this is a virtual machine; None if the CPU does not list its flags."""
-    flags = cpu_facts(root).get("flags")
-    return None if flags is None else "hypervisor" in flags.split()
+    """Whether this is a virtual machine; None if neither the CPU's flags nor macOS tell."""
+    flags, told = cpu_facts(root).get("flags"), sysctl(root, "kern.hv_vmm_present")
+    return "hypervisor" in flags.split() if flags is not None else {"0": False, "1": True}.get(told or "")
 
 
 def emulated(machine: str, root: Path = ROOT) -> str | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labkit.machine.blas import Blas
+from labkit.machine.blas import Blas, has_matrix_unit
 from labkit.machine.caches import Cache, caches
 from labkit.machine.clocks import governor
 from labkit.machine.cpus import allowed_cpus, cpu_flags, cpu_name, guest, physical_cores
@@ -17,7 +17,7 @@ from labkit.machine.system import ROOT
 # The instruction sets that matter to a matrix product, out of all that a CPU lists.
 RELEVANT_ISA = (
     *("sse2", "sse4_2", "avx", "f16c", "fma", "avx2", "avx512f", "avx512bw", "avx512_bf16"),
-    *("neon", "asimd", "sve", "sve2"),
+    *("neon", "asimd", "sve", "sve2", "sme"),
 )
 
 
@@ -74,7 +74,7 @@ def hardware(root: Path = ROOT, allowed: frozenset[int] | None = None) -> Hardwa
         "memory_bytes": (memory_limit(root), "the system does not tell"),
         "governor": governor(root, cpus),
         "power": power(root),
-        "virtualized": (guest(root), "the CPU does not list a hypervisor flag"),
+        "virtualized": (guest(root), "neither the CPU's flags nor the system tell"),
         "cores.physical": (physical, "the system does not tell cores from threads"),
     }
     # The reason that caches have is for those that are left out, if not for all.
@@ -107,6 +107,11 @@ def identity(hardware: Hardware, blas: Blas, numpy: str | None = None) -> Machin
 
     stable = (hardware.cpu, hardware.microarchitecture, hardware.isa, hardware.caches)
     return MachineIdentity(*stable, numpy or np.__version__, f"{blas.library} {blas.version} {blas.kernel}")
+
+
+def products_beside_the_core(machine: MachineIdentity) -> bool:
+    """Whether np.matmul may run on a matrix unit: the peak of the core's vectors is no bound for it then."""
+    return has_matrix_unit(f"{machine.blas} {machine.cpu}")
 
 
 def short_name(cpu: str | None) -> str:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from labkit.machine.system import ROOT, number, printed, text, whole
+from labkit.machine.system import ROOT, number, of_macos, text, whole
 
 CGROUPS = "sys/fs/cgroup"
 # NumPy with its BLAS, LLVM and matplotlib, loaded: MiB of address space.
@@ -48,9 +48,11 @@ def machine_memory() -> tuple[int | None, int | None]:
     available = re.search(r"^MemAvailable:\s*([0-9]+) kB", text(ROOT / "proc/meminfo") or "", re.MULTILINE)
     if available:
         return total, int(available[1]) << 10
-    # macOS: pages that are free, or can be freed without writing them out
-    pages = re.findall(r"^Pages (?:free|inactive):\s*([0-9]+)\.", printed("vm_stat") or "", re.MULTILINE)
-    return total, sum(map(int, pages)) * page or None
+    # macOS: pages that are free, or can be freed without writing them out. Rosetta's own pages are smaller ones.
+    said = of_macos(ROOT, "vm_stat") or ""
+    pages = re.findall(r"^Pages (?:free|inactive|speculative):\s*([0-9]+)\.", said, re.MULTILINE)
+    size = re.search(r"page size of ([0-9]+) bytes", said)
+    return total, sum(map(int, pages)) * int(size[1]) if size else None
 
 
 def cpu_quota(root: Path = ROOT) -> float | None:

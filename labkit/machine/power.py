@@ -5,16 +5,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from labkit.machine.system import ROOT, number, printed, text
+from labkit.machine.system import ROOT, number, of_macos, text
 
 
 def power(root: Path = ROOT) -> tuple[str | None, str | None]:
     """("AC" or "battery", why it is unknown)."""
     states: set[str | None] = set()
-    if sys.platform == "darwin" and root == ROOT:
-        # pmset's first line is `Now drawing from 'AC Power'` or `'Battery Power'`, on a desktop Mac too.
-        said = printed("pmset", "-g", "batt") or ""
-        states = {"Full"} if "'AC Power'" in said else {"Discharging"} if "'Battery Power'" in said else set()
+    # pmset's first line is `Now drawing from 'AC Power'` or `'Battery Power'`, on a desktop Mac too.
+    said = of_macos(root, "pmset", "-g", "batt") or ""
+    states |= {"Full"} if "'AC Power'" in said else {"Discharging"} if "'Battery Power'" in said else set()
     for folder in (root / "sys/class/power_supply").glob("*"):
         if text(folder / "type") != "Battery":
             if number(folder / "online"):
@@ -25,4 +24,6 @@ def power(root: Path = ROOT) -> tuple[str | None, str | None]:
         return "battery", None
     if states & {"Charging", "Full", "Not charging"}:
         return "AC", None
+    if sys.platform == "win32":
+        return None, "it is not read on Windows"
     return None, "no battery is reported (a desktop, a server or a virtual machine)"

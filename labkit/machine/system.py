@@ -43,11 +43,17 @@ def cpu_list(listing: str | None) -> frozenset[int] | None:
     return frozenset(cpus)
 
 
-def sysctl(root: Path, name: str) -> str | None:
-    """macOS's value of a name such as `hw.memsize`. A recorded machine has what sysctl printed in a file."""
+def of_macos(root: Path, *command: str) -> str | None:
+    """What a command of macOS prints. A recorded machine has it in a file that is named as the command."""
     if root == ROOT:
-        return printed("sysctl", "-n", name) if sys.platform == "darwin" else None
-    return dict(re.findall(r"(\S+): (.+)", text(root / "sysctl") or "")).get(name)
+        return printed(*command) if sys.platform == "darwin" else None
+    return text(root / command[0])
+
+
+def sysctl(root: Path, name: str) -> str | None:
+    """macOS's value of a name such as `hw.memsize`."""
+    said = of_macos(root, "sysctl", name) or ""
+    return dict(re.findall(r"^(\S+): (.+)$", said, re.MULTILINE)).get(name)
 
 
 def printed(*command: str) -> str | None:

@@ -8,6 +8,7 @@ from typing import TextIO
 
 from labkit.errors import UserError
 from labkit.machine.blas import loaded_blas
+from labkit.machine.process import start_again
 
 # What the assignment names, and what macOS's Accelerate reads.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -32,7 +33,7 @@ def require_one_thread(say: TextIO) -> None:
     missing = " ".join(f"{name}=1" for name in required if os.environ.get(name) != "1")
     if missing:
         print(f"One thread is measured. Started again with\n{missing}", file=say, flush=True)
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **settings})
+        start_again({**os.environ, **settings})
 
 
 def effective_threads() -> int | None:

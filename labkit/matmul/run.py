@@ -4,16 +4,15 @@ Drawing runs in a process of its own, so that the measuring process holds NumPy 
 """
 
 import json
-import os
 import subprocess
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
 from labkit import doctor
 from labkit.errors import FINDING, INTERRUPTED, UserError
 from labkit.machine import threads
+from labkit.machine.process import seconds_since_start
 from labkit.matmul import declare
 from labkit.matmul.agreement import check_agreement
 from labkit.matmul.declare import Benchmark, Request
@@ -58,7 +57,7 @@ class BenchmarkRun:
     def __init__(self, benchmark: Benchmark, request: Request, output: Path, clock: Clock | None = None) -> None:
         self.benchmark, self.request, self.output = benchmark, request, output
         self.clock: Clock = clock or SystemClock()
-        self.started = self.clock.wall() - process_seconds()
+        self.started = self.clock.wall() - seconds_since_start()
         self.observed = provenance.observe()
         self.screen = Screen(["method", *map(str, request.sizes)], request.methods)
         self.warnings = doctor.preflight_warnings(self.observed.blas)
@@ -256,15 +255,3 @@ def shown(folder: Path) -> str:
         return str(folder.resolve().relative_to(Path.cwd())) or "."
     except ValueError:
         return str(folder)
-
-
-def process_seconds() -> float:
-    """Seconds since this process started, at least its processor time: what the imports took counts too."""
-    try:
-        with open("/proc/self/stat", encoding="ascii", errors="replace") as file:
-            ticks = int(file.read().rpartition(")")[2].split()[19])
-        with open("/proc/uptime", encoding="ascii") as file:
-            uptime = float(file.read().split()[0])
-    except (OSError, ValueError, IndexError):
-        return time.process_time()
-    return max(0.0, uptime - ticks / os.sysconf("SC_CLK_TCK"))

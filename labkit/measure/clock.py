@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Protocol
 
+from labkit.machine.process import processor_seconds
 from labkit.machine.system import ROOT, cpu_ticks
 
 # On a machine of many cores the kernel takes long to make /proc/stat: a sample of 10 ms need not pay for it each time.
@@ -23,7 +24,7 @@ class Clock(Protocol):
         """Seconds of wall time since any fixed moment."""
 
     def cpu(self) -> float:
-        """Seconds of processor time of this process, all its threads together."""
+        """Seconds of processor time of this process, all its threads together; always 0 where it is not told."""
 
     def steal(self) -> float | None:
         """Seconds that the hypervisor took from all CPUs since any fixed moment; None where it is not told."""
@@ -44,7 +45,7 @@ class SystemClock:
         return time.perf_counter()
 
     def cpu(self) -> float:
-        return time.process_time()
+        return processor_seconds()
 
     def steal(self) -> float | None:
         now = time.monotonic()

@@ -354,7 +354,7 @@ class Agreement(Record):
 
 
 class Limits(Record):
-    """What a run takes from the roofline. `bounds_matmul` is false where np.matmul has a unit of its own.
+    """What a run takes from the roofline. `bounds_matmul` is false where np.matmul may use a matrix unit.
 
     The bytes per flop are those of `CoreReference`.
     """

@@ -5,13 +5,13 @@ that asks stays free of LLVM. `labkit.roofline.cores` runs one on each core. An 
 wall time and by processor time; the first one, unasked, says that the loops are ready.
 """
 
-import contextlib
 import os
 import struct
 import sys
 
 import numpy as np
 
+from labkit.machine.process import run_on
 from labkit.measure.clock import SystemClock
 from labkit.measure.sampling import calibrate, time_calls
 from labkit.roofline.codegen import host_target
@@ -26,9 +26,8 @@ FMA, LOADS = b"?", b"l"
 
 def main(seconds: float = LOOP_SECONDS, cpu: int = -1, room: int = 0) -> None:
     """Serve until the asking process goes away. On this CPU alone if one is named; loads pass over `room` bytes."""
-    if cpu >= 0 and hasattr(os, "sched_setaffinity"):
-        with contextlib.suppress(OSError):  # a sandbox may forbid it
-            os.sched_setaffinity(0, {cpu})
+    if cpu >= 0:
+        run_on({cpu})
     clock, target = SystemClock(), host_target()
     loops = {FMA: widest(target, clock, np.random.default_rng(0))}
     if room:

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from labkit.machine.hardware import products_beside_the_core
 from labkit.records.model import KernelTraffic, Rate, Results, Roofline
 from labkit.roofline.alone import PEAK, alone_turns, rate
 from labkit.roofline.bandwidth import DRAM
-from labkit.roofline.model import NO_REUSE_INTENSITY, attainable, compulsory_intensity, coprocessor, proven_intensity
+from labkit.roofline.model import NO_REUSE_INTENSITY, attainable, compulsory_intensity, proven_intensity
 
 COPY, DOT = "memcpy", "dot"
 # A call that fetches less than this from a level fetches nothing there: what an interrupt leaves behind.
@@ -128,7 +129,7 @@ def above_roof(roofline: Roofline) -> list[str]:
         f"{k.name} at n = {k.n} reaches {100 * k.fraction:.0f} % ({100 * k.low:.0f} to {100 * k.high:.0f} %) "
         f"of the {k.limit} limit"
         for k in place(roofline)
-        if k.low > 1 and not (k.name == "matmul" and coprocessor(roofline.machine.blas))
+        if k.low > 1 and not (k.name == "matmul" and products_beside_the_core(roofline.machine))
     ] + [
         f"the {c.name} ceiling, {c.gflops.low:.1f} GFLOPS or more, lies above the peak of {best:.1f}"
         for c in roofline.ceilings

@@ -2,8 +2,6 @@
 
 from typing import Literal
 
-from labkit.machine.blas import BESIDE_THE_CORE
-
 Pattern = Literal["load", "copy", "triad", "copy_streaming"]
 # Arrays that a pattern's loop loads and stores: what a call moves, as STREAM counts it.
 LOADS_STORES: dict[Pattern, tuple[int, int]] = {
@@ -35,8 +33,3 @@ def crossover_n(peak_gflops: float, gbs: float) -> float:
 def proven_intensity(gflops: float, gbs: float) -> float:
     """The least intensity that explains a rate: no more than `gbs` came from memory."""
     return gflops / gbs
-
-
-def coprocessor(blas: str) -> bool:
-    """Whether np.matmul runs on a unit of its own, by `library version kernel`: the core's peak is then no bound."""
-    return any(word in BESIDE_THE_CORE for word in blas.lower().split())

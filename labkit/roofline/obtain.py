@@ -6,11 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from labkit.errors import INTERRUPTED, UserError
-from labkit.machine.hardware import MachineIdentity
+from labkit.machine.hardware import MachineIdentity, products_beside_the_core
 from labkit.records import io
 from labkit.records.find import find_roofline
 from labkit.records.model import Limits, Roofline
-from labkit.roofline.model import coprocessor
 
 
 def obtain(who: MachineIdentity, output: Path, say: Callable[[str], None]) -> Limits:
@@ -42,5 +41,5 @@ def limits_of(roofline: Roofline) -> Limits:
         dram_gbs=dram.gbs,
         l1_byte_per_flop=roofline.reference.l1_byte_per_flop,
         l2_byte_per_flop=roofline.reference.l2_byte_per_flop,
-        bounds_matmul=not coprocessor(roofline.machine.blas),
+        bounds_matmul=not products_beside_the_core(roofline.machine),
     )

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import jinja2
 
 from labkit import contention, quality
+from labkit.machine.hardware import products_beside_the_core
 from labkit.records.derive import Analysis, core_of
 from labkit.records.find import Run
 from labkit.records.model import (
@@ -251,6 +252,7 @@ def roofline_page(
     own = [s.gflops for s in roofline.peak.sweep if s.lanes == roofline.peak.lanes and s.accumulators == 1]
     return _render(
         "roofline.md.j2",
+        beside_the_core=products_beside_the_core(roofline.machine),
         r=roofline,
         m=manifest,
         peak=roofline.peak.fp32_fma_gflops,

@@ -6,6 +6,7 @@ A sentence is Markdown with `code` and **bold** and nothing else; `plain` takes 
 from dataclasses import dataclass
 from typing import Literal
 
+from labkit.machine.blas import MATRIX_UNIT as _MATRIX_UNIT
 from labkit.records.derive import PYTHON_METHODS, Analysis, Expectation
 from labkit.records.model import Comparison, Estimate, Harness, Ladder, Manifest, Repeat, Results, Roofline
 from labkit.records.spread import FRACTION_BUSY_LIMIT, FRACTION_LIMIT, coverage, spreads
@@ -41,6 +42,8 @@ EXPECTATIONS = {
     "matmul above": "wider SIMD or a faster clock than the assignment assumes",
     "matmul below": "narrower SIMD, a slower clock or a busy core, but still a real BLAS",
 }
+
+MATRIX_UNIT = f"`np.matmul` may use {_MATRIX_UNIT}; the FMA peak is that of the vectors."
 
 
 def method_name(method: str) -> str:
@@ -130,6 +133,8 @@ def _fraction(results: Results, analysis: Analysis) -> Answer:
         return Answer(question, f"Withheld: `np.matmul` at N = {n} cannot be true, as {cell.invalid[0]}.", "withheld")
     part = f"At least {fraction(cell.peak_fraction.low)}" if cell.alone.bound else fraction(cell.peak_fraction.value)
     rate = f"{significant(cell.alone.gflops.value)} of {flops(results.roof.peak_gflops)}"
+    if cell.peak_fraction.low > 1:  # a matrix unit's
+        rate = f"{flops(cell.alone.gflops.value)}, the core's vectors at most {flops(results.roof.peak_gflops)},"
     return Answer(question, f"**{part}** of the FMA peak: `np.matmul` reaches {rate} at N = {n}.")
 
 
@@ -163,6 +168,8 @@ def notes(results: Results, analysis: Analysis) -> list[tuple[str, str]]:
     if analysis.core.contended > TELLING_CONTENTION:
         says = "the answers rest on the other samples."
         found.append((f"The core was shared {percent(analysis.core.contended, 2)} of the time", says))
+    if not results.limits.bounds_matmul and any(cell.method == "matmul" for cell in analysis.cells):
+        found.append(("The FMA peak does not bound `np.matmul` here", MATRIX_UNIT))
     if analysis.noise:
         found.append(("This run was disturbed", f"{'; '.join(analysis.noise)}."))
     return found

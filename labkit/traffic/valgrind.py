@@ -29,7 +29,7 @@ def start(program: Sequence[str], first: CacheShape, last: CacheShape, folder: P
     Its output and the counts go into `folder`, which is empty. A UserError where there is no Valgrind.
     """
     if not shutil.which("valgrind"):
-        raise UserError("Valgrind is not installed: every Linux distribution has a package of that name")
+        raise UserError("Valgrind is not installed: on Linux every distribution has a package of that name")
     one, two = (f"{cache.bytes},{cache.ways},{cache.line_bytes}" for cache in (first, last))
     cache = ("--cache-sim=yes", "--simulate-wb=yes", f"--I1={one}", f"--D1={one}", f"--LL={two}")
     when = ("--instr-atstart=no", f"--dump-before={called.MARK}", f"--callgrind-out-file={folder}/counts")

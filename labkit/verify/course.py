@@ -5,7 +5,6 @@ import contextlib
 import hashlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from labkit.errors import USER_ERROR, UserError
+from labkit.machine.process import end_group
 from labkit.verify import documents, submission
 from labkit.verify.grading import Verdict
 from labkit.verify.outcome import Check
@@ -71,10 +71,7 @@ def apart(folder: Path) -> Answer:
         except subprocess.TimeoutExpired:
             out, err, why = b"", b"", f"its check did not end within {LIMIT_SECONDS:g} s"
         finally:
-            with contextlib.suppress(OSError, AttributeError):  # with whatever it started; Windows knows no groups
-                os.killpg(child.pid, signal.SIGKILL)
-            child.kill()
-            child.wait()
+            end_group(child)
     try:
         return Verdict(folder, [Check(**check) for check in json.loads(out)["checks"]])
     except (ValueError, LookupError, TypeError):

@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 import secrets
-import signal
 import site
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit.errors import UserError
+from labkit.machine.process import end_group, ended_by
 from labkit.verify.assignment import BLOCKED, EINSUM, FOREIGN, NAIVE, SEED, THREAD_VARIABLES
 from labkit.verify.outcome import Check, judge
 from labkit.verify.submission import Submission, read_file
@@ -136,13 +136,9 @@ def _run(copy: Path, answers: Path) -> str | None:
     except subprocess.TimeoutExpired:
         return f"did not end within {LIMIT_SECONDS:g} s"
     finally:
-        with contextlib.suppress(OSError, AttributeError):  # with whatever it started; Windows knows no groups
-            os.killpg(worker.pid, signal.SIGKILL)
-        worker.kill()
-        worker.wait()
-    if status < 0:
-        return f"ended the process by {signal.Signals(-status).name}"
-    return f"ended the process with status {status}" if status else None
+        end_group(worker)
+    by = ended_by(status)
+    return f"ended the process by {by}" if by else f"ended the process with status {status}" if status else None
 
 
 # --- judging ----------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ DOCUMENTS = sorted((small_checkout.REPOSITORY / "docs").glob("*.md"))
 INSTEAD = {
     "make ladder": "make ladder ARGS=--redraw",
     'make ladder ARGS="--mine my-ladder/*.py --output my-trial"': "make ladder ARGS=--redraw",
-    "make .venv/rivals": "make --dry-run .venv/rivals",
+    "make rivals": "make --dry-run rivals",
     "make repeat": "make repeat ARGS=--redraw",
     'make repeat ARGS="--runs 6 --pythons 3.11,3.12"': "make repeat ARGS=--redraw",
     "make lint": "make --dry-run lint",

@@ -136,3 +136,32 @@ def test_every_core_type_is_a_kernel_of_its_own_class_and_a_name_that_is_not_kno
     for found in blas.KERNEL_CLASSES:
         assert blas.kernel_class(found.core_type) is found
     assert blas.kernel_class("Zen9") is blas.kernel_class(None) is None
+
+
+ACCELERATE = (
+    "/System/Library/Frameworks/Accelerate.framework/Versions/A/Frameworks/vecLib.framework/Versions/A/libBLAS.dylib"
+)
+
+
+def test_accelerate_is_known_though_macos_has_no_file_of_it(monkeypatch):
+    monkeypatch.setattr(blas, "_where", lambda *_: (ACCELERATE, False))
+    assert str(blas.loaded_blas()) == "accelerate"
+
+
+@pytest.mark.parametrize(
+    ("said", "may"),
+    [
+        ("accelerate None None Apple M2", True),
+        ("accelerate None None Intel(R) Core(TM) i7-9750H CPU @ 2.60GHz", False),
+        ("accelerate", True),  # of an unknown CPU
+        ("openblas 0.3.31 VORTEXM4 Apple M4 Pro", True),
+        ("openblas 0.3.31 NEOVERSEN1 Apple M4 Pro", False),
+        ("openblas 0.3.31 ARMV9SME None", True),
+        ("openblas 0.3.31 (Haswell)", False),
+        ("Apple M1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1", True),  # which names no library
+        ("2.1.0 performance i5-8250U", False),
+        ("", False),
+    ],
+)
+def test_a_matrix_unit_is_known_by_the_library_and_the_cpu_and_ruled_out_on_intel(said, may):
+    assert blas.has_matrix_unit(said) == may

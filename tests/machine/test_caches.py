@@ -22,6 +22,8 @@ FOUND = [Cache(1, 32 * KIB, 1), Cache(2, MIB, 1)]
         ("dgx-spark-gb10", None, [(1, 64 * KIB, 1), (2, 2 * MIB, 1), (3, 8 * MIB, 10)]),
         ("dgx-spark-gb10", {0}, [(1, 64 * KIB, 1), (2, 512 * KIB, 1), (3, 8 * MIB, 10)]),
         ("apple-m2", {0}, [(1, 128 * KIB, None), (2, 16 * MIB, 4)]),
+        ("apple-m1-pro", {0}, [(1, 128 * KIB, None), (2, 12 * MIB, 4)]),
+        ("apple-m4-max", {0}, [(1, 128 * KIB, None), (2, 16 * MIB, 6)]),
     ],
 )
 def test_caches_are_those_of_the_fastest_core_that_is_allowed(tree, name, allowed, found):

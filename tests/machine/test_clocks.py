@@ -28,6 +28,7 @@ GOVERNOR = f"{CPUS}/cpu0/cpufreq/scaling_governor"
         ("raspberry-pi-5", None, 2.4, MAXIMUM_OF_CPU0),
         ("graviton2", None, None, UNKNOWN),
         ("apple-m2", None, None, UNKNOWN),
+        ("mac-i7-6700k", None, 4.0, "the CPU's name"),
     ],
 )
 def test_the_nominal_clock_is_that_of_the_core_allowed_and_has_its_source(tree, name, allowed, ghz, source):

@@ -35,8 +35,23 @@ def test_fast_cores_are_told_from_slow_ones_among_those_allowed(tree, name, allo
 def test_the_kinds_are_listed_with_the_fast_ones_first(tree):
     kinds = cpus.several_kinds(tree("i7-1370p"), {0, 3, 4, 7, 13})
     assert kinds == "CPUs of 2 kinds, the fastest first: 0,3-4,7 and 13"
-    kinds = cpus.several_kinds(tree("apple-m2"))
-    assert kinds == "CPUs of 2 kinds, and macOS moves threads among them as it likes"
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("apple-m1-pro", "8 performance and 2 efficiency"),  # which has no names of its own
+        ("apple-m2", "4 performance and 4 efficiency"),
+        ("apple-m4-max", "12 performance and 4 efficiency"),
+        ("apple-m5", "4 super and 6 efficiency"),
+    ],
+)
+def test_apple_s_kinds_of_core_are_counted_and_named_as_the_system_has_them(tree, name, kinds):
+    assert cpus.several_kinds(tree(name)) == f"CPUs of 2 kinds: {kinds} cores, among which macOS moves threads"
+
+
+def test_a_mac_with_cores_of_one_kind_has_no_kinds_to_tell(tree):
+    assert cpus.several_kinds(tree("mac-i7-6700k")) is None
 
 
 def test_three_kinds_are_three_and_cores_that_boost_a_little_higher_are_not_a_kind_of_their_own(tree):
@@ -64,7 +79,15 @@ def test_facts_and_flags_are_of_the_cpu_asked_for_or_of_the_first(tree):
     root = tree("dgx-spark-gb10")
     assert [cpus.cpu_facts(root, cpu)["CPU part"] for cpu in (0, 5, 19)] == ["0xd87", "0xd85", "0xd87"]
     assert {"avx2", "fma"} <= cpus.cpu_flags(tree("i5-8250u"))
-    assert cpus.cpu_flags(tree("apple-m2")) == set()
+    assert {"sse4_2", "avx", "avx2", "fma"} <= cpus.cpu_flags(tree("mac-i7-6700k"))
+    assert cpus.cpu_flags(tree("apple-m2")) == {"asimd"}
+    assert cpus.cpu_flags(tree("apple-m4-max")) == {"asimd", "sme"}
+    assert cpus.cpu_flags(tree({})) == set()
+
+
+@pytest.mark.parametrize(("said", "virtual"), [("1", True), ("0", False), (None, None)])
+def test_a_mac_in_a_virtual_machine_is_known_by_what_macos_tells(tree, said, virtual):
+    assert cpus.guest(tree({"sysctl": f"kern.hv_vmm_present: {said}\n"} if said else {})) is virtual
 
 
 def test_hardware_threads_of_one_core_count_as_one_core(tree):
@@ -91,8 +114,10 @@ def test_a_file_that_is_a_folder_or_no_text_reads_as_unknown(tmp_path):
 def test_only_the_running_mac_is_asked_by_sysctl_and_a_missing_command_is_no_error(monkeypatch, tmp_path):
     monkeypatch.setattr(system.sys, "platform", "darwin")
     monkeypatch.setattr(system, "printed", lambda *command: " ".join(command))
-    assert system.sysctl(system.ROOT, "hw.ncpu") == "sysctl -n hw.ncpu"
+    assert system.of_macos(system.ROOT, "sysctl", "hw.ncpu") == "sysctl hw.ncpu"
+    monkeypatch.setattr(system, "printed", lambda *command: "hw.ncpu: 8\nhw.ncpu_more: 9")
+    assert system.sysctl(system.ROOT, "hw.ncpu") == "8"
     assert system.sysctl(tmp_path, "hw.ncpu") is None
     monkeypatch.undo()
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert system.printed("sysctl", "-n", "hw.ncpu") is None
+    assert system.printed("sysctl", "hw.ncpu") is None

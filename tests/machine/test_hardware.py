@@ -49,7 +49,9 @@ def test_arm_boards_servers_and_macs_are_named_as_far_as_they_name_themselves(se
     assert (board.short_name, board.caches) == ("Raspberry Pi 4 Model B Rev 1.5", [])
     assert "asimd" in board.isa
     assert (server.cpu, server.short_name, server.virtualized) == (None, "this machine", None)
-    assert (mac.cpu, mac.reasons["governor"]) == ("Apple M2", "macOS has none")
+    assert (mac.cpu, mac.isa, mac.reasons["governor"]) == ("Apple M2", ["asimd"], "macOS has none")
+    assert seen("apple-m4-max").isa == ["asimd", "sme"]
+    assert seen("mac-i7-6700k").isa == ["sse2", "sse4_2", "avx", "f16c", "fma", "avx2"]
 
 
 @pytest.mark.parametrize("name", [None, *recorded.NAMES])
@@ -132,13 +134,10 @@ def test_power_is_the_mains_or_the_machine_s_own_battery_and_not_its_mouse_s(tmp
     assert (found, why is None) == (supply, supply is not None)
 
 
-@pytest.mark.parametrize(("name", "supply"), [("AC Power", "AC"), ("Battery Power", "battery"), ("", None)])
-def test_a_mac_s_power_is_what_pmset_prints(monkeypatch, tmp_path, name, supply):
-    monkeypatch.setattr(power, "ROOT", tmp_path)
-    monkeypatch.setattr(power.sys, "platform", "darwin")
-    monkeypatch.setattr(power, "printed", lambda *command: f"Now drawing from '{name}'\n -InternalBattery-0")
-    found, why = power.power(tmp_path)
-    assert (found, why is None) == (supply, supply is not None)
+@pytest.mark.parametrize(("name", "supply"), [("apple-m1-pro", "battery"), ("apple-m4-max", "AC"), ("apple-m5", None)])
+def test_a_mac_s_power_is_what_pmset_prints(seen, name, supply):
+    mac = seen(name)
+    assert (mac.power, "power" in mac.reasons) == (supply, supply is None)
 
 
 def test_the_machine_at_hand_can_be_described():

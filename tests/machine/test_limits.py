@@ -86,13 +86,19 @@ def test_a_machine_that_does_not_tell_its_memory_is_unknown_unless_a_limit_holds
     assert memory_limit(tree({LIMIT: "1000000"})) == 1_000_000
 
 
-def test_a_mac_s_free_memory_is_that_of_its_free_and_inactive_pages(monkeypatch):
+def test_on_a_mac_pages_that_are_free_or_can_be_count_in_the_size_that_vm_stat_names(monkeypatch, tmp_path):
     monkeypatch.undo()
-    said = "Mach Virtual Memory Statistics: (page size ...)\nPages free:  10.\nPages active: 7.\nPages inactive: 30.\n"
-    monkeypatch.setattr(limits, "text", lambda path: None)
-    monkeypatch.setattr(limits, "printed", lambda *command: said)
-    monkeypatch.setattr(limits.os, "sysconf", {"SC_PHYS_PAGES": 100, "SC_PAGE_SIZE": 16384}.__getitem__)
-    assert limits.machine_memory() == (100 * 16384, 40 * 16384)
+    said = [
+        "Mach Virtual Memory Statistics: (page size of 16384 bytes)",
+        *("Pages free:  100.", "Pages active:  7000.", "Pages inactive:  20.", "Pages speculative:  3."),
+    ]
+    monkeypatch.setattr(limits, "ROOT", tmp_path)
+    monkeypatch.setattr(limits, "of_macos", lambda *_: "\n".join(said))
+    # A translated Python's own pages are smaller.
+    monkeypatch.setattr(limits.os, "sysconf", {"SC_PHYS_PAGES": 40_000, "SC_PAGE_SIZE": 4096}.__getitem__)
+    assert limits.machine_memory() == (40_000 * 4096, 123 * 16384)
+    said.clear()
+    assert limits.machine_memory() == (40_000 * 4096, None)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="macOS takes no such limit")

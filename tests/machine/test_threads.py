@@ -17,7 +17,12 @@ ONE = dict.fromkeys(threads.THREAD_VARIABLES, "1")
 def started(monkeypatch):
     """What would have been executed in place of this process, on Linux."""
     calls = []
-    monkeypatch.setattr(os, "execve", lambda *call: calls.append(call))
+
+    def execute(*call):
+        calls.append(call)
+        raise SystemExit
+
+    monkeypatch.setattr(os, "execve", execute)
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(sys, "orig_argv", ["python3", "-X", "dev", "bench.py", "--sizes", "64,128"])
     for name, value in ONE.items():
@@ -41,7 +46,8 @@ def test_one_variable_that_is_not_one_starts_the_same_command_once_more_with_all
     if value is None:
         monkeypatch.delenv(name)
     before = dict(os.environ)
-    threads.require_one_thread(sys.stderr)
+    with pytest.raises(SystemExit):
+        threads.require_one_thread(sys.stderr)
     ((program, words, given),) = started
     assert (program, words) == (sys.executable, [sys.executable, "-X", "dev", "bench.py", "--sizes", "64,128"])
     assert given == {**before, **ONE, threads.ACCELERATE_VARIABLE: "1"}

@@ -1,9 +1,9 @@
-"""What is installed for what, which command `make` gives, and how a test that hangs or dies ends the run."""
+"""What is installed for what, and how a test that hangs or dies ends the run."""
 
 import ast
 import os
 import re
-import shutil
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -48,62 +48,12 @@ def test_the_entry_can_be_read_by_a_python_that_is_too_old_to_go_on():
     assert kinds.index(ast.If) < kinds.index(ast.ImportFrom)  # the check, then the rest
 
 
-# --- make -------------------------------------------------------------------------------------------
-
-
-def make(*words, script=None):
-    """What a make prints that takes every environment for made."""
-    if not shutil.which("make"):
-        pytest.skip("no make")
-    made = [word for extra in [*EXTRAS] for word in ("-o", f".venv/{extra}")] + ["-o", "fleet/.venv/done"]
-    environment = {name: text for name, text in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "ARGS"))}
-    done = subprocess.run(
-        ["make", "--no-print-directory", *made, *(("-s", "-f", "-") if script else ()), *words],
-        input=script,
-        env=environment | {"OPENBLAS_NUM_THREADS": "3"},
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    return done.stdout.strip()
-
-
-@pytest.mark.parametrize(("target", "threads"), [("doctor", "3"), ("bench", "1"), ("ladder", "1")])
-def test_the_doctor_sees_the_user_s_own_thread_settings_and_what_measures_one_thread(target, threads):
-    script = "include Makefile\nsee: ; @echo saw $$OPENBLAS_NUM_THREADS\n"
-    assert make("see", f"MAKECMDGOALS={target}", script=script) == f"saw {threads}"
-
-
-@pytest.mark.parametrize(
-    ("words", "command"),
-    [
-        (["bench", "ARGS=--quick"], ".venv/bin/python experiments/03-matmul-perf/bench.py --quick"),
-        (["verify"], ".venv/bin/labkit verify experiments/03-matmul-perf"),
-        (["report", "ARGS=there --output x.html"], ".venv/bin/labkit report there --output x.html"),
-        (["compare", "ARGS=a b"], ".venv/bin/labkit compare a b"),
-        (["doctor"], ".venv/bin/labkit doctor"),
-    ],
-)
-def test_a_target_gives_its_command_with_the_arguments_and_a_result_to_those_that_need_one(words, command):
-    assert make("-n", *words) == command
-
-
-def test_every_command_that_is_forwarded_is_in_the_help():
-    commands = re.search(r"^COMMANDS := (.*)$", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)[1].split()
-    helped = re.findall(r"^make (\S+) ", make("help"), re.MULTILINE)
-    assert len(commands) == 11
-    assert {*commands, "bench", "test", "test-all", "lint", "clean"} <= set(helped)
-
-
 @pytest.mark.parametrize("fault", ["os.kill(os.getpid(), 9)", "time.sleep(60)"])
 def test_a_test_that_kills_its_worker_or_hangs_ends_the_run_with_its_name(tmp_path, fault):
     for name in "abc":
         faulty = f"import os, time\ndef test_faulty_{name}():\n    {fault}\ndef test_sound(): pass\n"
         (tmp_path / f"test_{name}.py").write_text(faulty)
-    words = make("-n", "test").split()
-    assert words[0] == ".venv/bin/python"
+    words = runpy.run_path(str(REPOSITORY / "run.py"))["commands"]("test", [])[0]
     options = ["-c", REPOSITORY / "pyproject.toml", "--rootdir", tmp_path, "-p", "no:cacheprovider"]
     environment = {name: text for name, text in os.environ.items() if not name.startswith(("PYTEST", "COV"))}
     done = subprocess.run(

@@ -1,6 +1,7 @@
 """The documents point at what is there. Their commands are given one by one by tests/documents."""
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -10,14 +11,9 @@ from labkit.cli import parser
 REPOSITORY = Path(__file__).resolve().parents[2]
 GUIDES = [REPOSITORY / "docs" / f"{reader}.md" for reader in ("learner", "teacher", "engineer", "developing")]
 PAGES = [*GUIDES, REPOSITORY / "README.md", REPOSITORY / "docs" / "assignment.md", REPOSITORY / "fleet" / "README.md"]
-MAKEFILE = (REPOSITORY / "Makefile").read_text("utf-8")
+TARGETS = {*runpy.run_path(str(REPOSITORY / "run.py"))["TARGETS"], "help"}
 KNOWN = parser()._subparsers._group_actions[0].choices  # argparse has no public way to ask
 OF_BENCH = "--sizes --methods --quick --measure-all --fresh --redraw --output"
-
-
-def variable(name: str) -> list[str]:
-    """The words of a line of the Makefile."""
-    return re.search(rf"^{name} (.*)$", MAKEFILE, re.M)[1].split()
 
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}-{page.stem}")
@@ -50,9 +46,9 @@ def test_every_link_leads_to_something(page):
 
 @every_page
 def test_every_command_and_option_that_a_page_names_is_there(page):
-    text, targets = page.read_text("utf-8"), {*variable(r"\.PHONY:"), *variable("COMMANDS :=")}
+    text = page.read_text("utf-8")
     for target, arguments in re.findall(r"(?:^ *|`)make ([a-z-]+)(?: ARGS=(\"[^\"]*\"|\S+))?(?=[`\s])", text, re.M):
-        assert target in targets, target
+        assert target in TARGETS, target
         options = KNOWN[target].format_help() if target in KNOWN else OF_BENCH if target == "bench" else arguments
         for option in re.findall(r"--[a-z-]+", arguments):
             assert option in options, (target, option)
@@ -69,8 +65,3 @@ def test_every_file_that_the_guide_for_developers_names_is_there():
     drawn = re.search(r"^    declare   .*?(?=\n\n)", text, re.M | re.S)[0]
     for path in re.findall(r"(?:\b[a-z]+/[\w.]*|\b[a-z]+\.py)", drawn):
         assert any((REPOSITORY / "labkit" / room / path).exists() for room in ("", "records", "show")), path
-
-
-def test_make_help_names_every_target():
-    targets = {*variable(r"\.PHONY:"), *variable("COMMANDS :=")} - {"help", "$(COMMANDS)"}
-    assert targets <= set(re.findall(r"echo 'make ([a-z.-]+)", MAKEFILE))

@@ -2,13 +2,15 @@
 
 import re
 
+import drawn_texts
 import made_up
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labkit.records import derive
-from labkit.show import numbers, text
+from labkit.show import numbers, pages, text
+from labkit.show.figures import perf
 
 
 @pytest.mark.parametrize(
@@ -124,3 +126,14 @@ def test_the_end_of_a_run_tells_the_rooflines_time_apart_only_where_there_was_so
     harness.roof_seconds, harness.sessions = 30.0, 2
     told = "The run took 10 min 00 s in 2 sessions; 1.7 % was overhead, 30 s of it for the roofline."
     assert text.harness(harness) == told
+
+
+def test_a_product_on_a_matrix_unit_is_no_fault_and_the_page_says_why_it_stands_above_the_peak():
+    run = made_up.run(made_up.on_matrix_unit())
+    assert run.analysis.invalid == []
+    page = pages.matmul_page(run)
+    assert page.index("matrix unit") < page.index("## The four answers")
+    assert "**900 %** of the FMA peak: `np.matmul` reaches 900 GFLOPS, the core's vectors at most 100 GFLOPS" in page
+    assert "keeps a tile of C in registers" not in page
+    assert "matrix unit" not in pages.matmul_page(made_up.run())
+    assert any("matrix unit" in words for words, _ in drawn_texts.drawn(perf.draw([run]).figure))

@@ -212,6 +212,21 @@ def test_a_naive_left_out_at_1024_is_allowed_and_one_extrapolated_is_to_be_said(
     assert not missed(found(hand_in(tmp_path / "c", rows, text=PAGES["English"] + "N = 1024 is extrapolated.\n")))
 
 
+def test_a_product_far_above_the_peak_of_the_vectors_is_possible_on_apple_s_cpus_and_nothing_else_is(tmp_path):
+    def faults(said, **rates):
+        rows = [{"method": m, "N": n, "gflops": rates.get(m, RATES[m])} for m, n in EVERY]
+        return [
+            check.name[:2] for check in missed(found(hand_in(tmp_path / "x", rows, said))) if check.name[:2] == "G2"
+        ]
+
+    usual, apple = MANIFESTS["flat"], {**MANIFESTS["nested"], "processor": "Apple M2"}
+    assert faults(usual, matmul=1400.0) == ["G2"]
+    assert faults(apple, matmul=1400.0) == []
+    assert faults(apple, matmul=14000.0) == ["G2"]
+    assert faults(apple, einsum=1400.0) == ["G2"]
+    assert faults({**usual, "blas": "Accelerate"}, matmul=1400.0) == []
+
+
 def changed(method, n, **fields):
     rows = [{"method": m, "N": k, "seconds": samples(m, k), "gflops": RATES[m]} for m, k in EVERY]
     next(row for row in rows if (row["method"], row["N"]) == (method, n)).update(fields)

@@ -118,6 +118,8 @@ def draw(runs: Sequence[Run]) -> Drawing:
             "hollow, dashed: extrapolated by the cube law": any(cell.extrapolated for cell in shown),
             "pale: noisy, see the page": any(cell.noisy and not cell.extrapolated for cell in shown),
             "crossed out: cannot be true": any(cell.invalid for cell in shown),
+            "np.matmul may run on a matrix unit above the peak": "matmul" in methods
+            and not all(run.results.limits.bounds_matmul for run in runs),
             "runs stand side by side at each N": not alone,
             "partial run": any(run.results.status == "partial" for run in runs),
         },
