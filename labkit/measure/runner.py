@@ -10,8 +10,8 @@ from labkit import contention
 from labkit.measure import schedule
 from labkit.measure.clock import Clock
 from labkit.measure.core_probe import Probe
-from labkit.measure.journal import Entry, Journal, Reading, Started, Taken, WarmedUp
-from labkit.measure.sampling import SAMPLE_SECONDS, Workload, calibrate, take, warm_up
+from labkit.measure.journal import Entry, Journal, Reading, Started, WarmedUp
+from labkit.measure.sampling import SAMPLE_SECONDS, Sample, Workload, calibrate, take, warm_up
 from labkit.measure.schedule import Key, Requirement, Round
 from labkit.show.screen import Screen
 
@@ -198,10 +198,10 @@ class Runner:
                 self.roof_seconds += entry.roof_seconds
             if isinstance(entry, WarmedUp):
                 self.warm_up_seconds += entry.seconds
-            if isinstance(entry, Taken):
+            if isinstance(entry, Sample):
                 self.round = max(self.round, entry.round + 1)
                 if job := self.jobs.get((entry.name, entry.n)):
-                    job.workload.samples.append(entry.sample)
+                    job.workload.samples.append(entry)
                     job.workload.estimate = entry.seconds
 
     def _estimate(self) -> None:
@@ -340,7 +340,7 @@ class Runner:
         before = self.clock.wall()
         known = len(self.readings)
         sample = take(job.workload, self.clock, self.round, self.began, self.probe)
-        self.journal.write(*self.readings[known:], Taken.of(job.workload.name, job.workload.n, sample))
+        self.journal.write(*self.readings[known:], sample)
         self.beside_seconds += self.clock.wall() - before - sample.seconds * sample.calls
         self.session_samples += 1
 

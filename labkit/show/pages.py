@@ -198,9 +198,9 @@ def _whole_calls(a: Analysis) -> str:
 def _blocked(a: Analysis) -> str:
     rows = []
     for c in a.comparisons:
-        pair = f"{method_name(c.method)} over {method_name(c.other)}"
-        verdict = c.verdict if c.interval == "ci95" else "too few pairs to say"
-        rows.append([pair, str(c.n), times(c.ratio), interval(c.low, c.high), str(c.pairs), verdict])
+        r, pair = c.ratio, f"{method_name(c.method)} over {method_name('naive')}"
+        verdict = c.verdict if r.interval == "ci95" else "too few pairs to say"
+        rows.append([pair, str(c.n), times(r.value), interval(r.low, r.high), str(r.pairs), verdict])
     return _table("lrrrrl", ["", "N", "speed", "95 % interval", "pairs", "verdict"], rows)
 
 
@@ -235,8 +235,10 @@ def _disturbed(a: Analysis) -> str:
 
 
 def _aa_tests(a: Analysis) -> str:
-    found = [(c, cell_name(c.other, c.n)) for c in a.aa_tests]
-    rows = [[name, significant(c.ratio, 4), interval(c.low, c.high, 4), str(c.pairs)] for c, name in found]
+    rows = [
+        [cell_name(*key), significant(r.value, 4), interval(r.low, r.high, 4), str(r.pairs)]
+        for key, r in a.aa_tests.items()
+    ]
     return _table("lrrr", ["against itself", "ratio", "95 % interval", "pairs"], rows)
 
 
@@ -400,7 +402,6 @@ def ladder_page(ladder: Ladder, manifest: Manifest) -> str:
         before=next((f for f in ladder.other_order if f.rung == "blocks"), None),
         after=next((f for f in ladder.other_order if f.rung == "blocks + SIMD" and f.over != "blocks"), None),
         sides=_factors(ladder, ladder.sides),
-        kernels=_older_kernels(ladder),
         rivals=_rivals(ladder),
         beside=_factors(ladder, ladder.beside),
         own=_own(ladder),
@@ -464,14 +465,6 @@ def _own(ladder: Ladder) -> str:
         rate = flops(cell.alone.gflops.value) if cell else "-"
         rows.append([rung.title, rate, rungs[f.over].title, expected, _factor(f)])
     return _table("lrlrr", ["rung", "rate", "over", "expected", "measured (95 %)"], rows)
-
-
-def _older_kernels(ladder: Ladder) -> str:
-    rows = []
-    for k in ladder.kernels:
-        part = median(a / b for a, b in zip(k.gflops, k.own_gflops, strict=True))
-        rows.append([f"`{k.core_type}`", k.kernel, significant(median(k.gflops)), fraction(part, 2)])
-    return _table("llrr", ["core type", "kernel", "GFLOPS", "of its own kernel's rate"], rows)
 
 
 # --- repeated runs -------------------------------------------------------------------------------------
