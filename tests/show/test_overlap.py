@@ -46,8 +46,8 @@ def measured_roofline(peak=1.0, dram=1.0, name="a CPU"):
 
 
 def rooflines():
-    for peak, dram, name in itertools.product((0.3, 1.0, 3.0), (0.3, 1.0, 4.0), ("a CPU", LONG)):
-        found = measured_roofline(peak, dram, name)
+    for i, (peak, dram) in enumerate(itertools.product((0.3, 1.0, 3.0), (0.3, 1.0, 4.0))):
+        found = measured_roofline(peak, dram, LONG if i % 2 else "a CPU")
         yield roofline.draw(found, place(found))
         yield bandwidth.draw(found)
     for sizes in (THREE, EIGHT):
@@ -75,12 +75,13 @@ def ladder_of(sizes, name, others=(), cores=1):
 def curves():
     for sizes, rates in itertools.product((THREE, EIGHT, made_up.SIZES), RATES):
         yield perf.draw([run(sizes=sizes, gflops=rates)])
-        yield limits.draw(run(sizes=sizes, gflops=rates))
-        yield perf.draw([made_up.run(noisy(sizes=sizes, gflops=rates))])
-    for methods in itertools.combinations(made_up.METHODS, 2):
+    for rates in RATES:
+        yield limits.draw(run(gflops=rates))
+        yield perf.draw([made_up.run(noisy(sizes=EIGHT, gflops=rates))])
+    for methods in itertools.combinations(("naive", "einsum", "matmul"), 2):
         yield perf.draw([run(LONG, methods=methods, complete=False, quick=True, up_to=128)])
     yield perf.draw([made_up.run(made_up.measurement(), name=f"run {i}") for i in range(4)])
-    for many in (5, 30):
+    for many in (5, 12):
         yield perf.draw_each([made_up.run(made_up.measurement(), name=f"{LONG} {i}") for i in range(many)])
 
 
