@@ -98,7 +98,7 @@ def roofline_of(name):
 
 def data(drawing):
     """What the PNG carries, where no text covers another or leaves the picture."""
-    assert drawn_texts.overlapping(drawing.figure) == []
+    assert drawn_texts.overlaps(drawing) == []
     with Image.open(io.BytesIO(canvas.png(drawing))) as image:
         assert image.text["Title"] == drawing.title
         assert "Software" not in image.text
@@ -111,7 +111,7 @@ def rows(drawing, table):
 
 
 def said(drawing):
-    return [text for text, _ in drawn_texts.drawn(drawing.figure)]
+    return [text.get_text() for text in drawn_texts.drawn(drawing.figure)]
 
 
 # --- what is shown is the record ------------------------------------------------------------------------
