@@ -5,7 +5,7 @@ import json
 import pytest
 from fake_clock import FakeProbe
 from faulty import Disk, Fault, KilledError
-from little_lab import VERSIONS, assert_whole, journalled, journals
+from little_lab import VERSIONS, assert_whole, journalled, journals, recorded
 
 from labkit.measure import journal
 from labkit.records import provenance
@@ -114,6 +114,27 @@ def test_samples_set_aside_twice_leave_the_later_ones(lab, stopped, disk, monkey
 
 
 # --- stopped by hand, and how a run ends ----------------------------------------------------------------
+
+
+def test_ctrl_c_keeps_what_was_measured_and_says_how_to_resume(lab, tmp_path, monkeypatch):
+    output, calls = tmp_path / "out", []
+
+    def work(seconds=0.0, real=lab.clock.work):
+        calls.append(seconds)
+        if len(calls) == 30:
+            raise KeyboardInterrupt
+        real(seconds)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lab.clock, "work", work)
+        first = lab.run(output)
+    finished = journalled(output)
+    assert first.status == 130
+    assert f"Stopped with {len(finished)} samples" in first.said
+    assert "the same command resumes" in first.said
+    assert json.loads((output / "results.json").read_bytes())["status"] == "partial"
+    assert set(first.taken) == set(finished) == set(recorded(output))
+    assert_whole(output, lab.run(output), finished)
 
 
 def test_ctrl_c_before_anything_is_measured_leaves_no_record(lab, tmp_path, monkeypatch):
