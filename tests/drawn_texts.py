@@ -10,23 +10,24 @@ from labkit.show import canvas
 
 
 def drawn(figure):
-    """The texts that are written when the figure is drawn."""
+    """(text, its box in pixels) of everything that is written when the figure is drawn."""
     found, draw = {}, Text.draw
 
     def recording(self, renderer):
         draw(self, renderer)
         found[id(self)] = self
 
+    agg = FigureCanvasAgg(figure)
     with mock.patch.object(Text, "draw", recording):
-        FigureCanvasAgg(figure).draw()
-    return [text for text in found.values() if text.get_text().strip() and text.get_visible()]
+        agg.draw()
+    shown = [text for text in found.values() if text.get_text().strip() and text.get_visible()]
+    return [(text.get_text(), canvas.extent(text, agg.get_renderer())) for text in shown]
 
 
 def overlaps(drawing):
     """What covers what: pairs of texts, and texts with a marker in them."""
-    figure, agg = drawing.figure, FigureCanvasAgg(drawing.figure)
-    texts, renderer = drawn(figure), agg.get_renderer()
-    boxes = [(t.get_text(), canvas.extent(t, renderer).padded(-1.0)) for t in texts]
+    figure = drawing.figure
+    boxes = [(said, box.padded(-1.0)) for said, box in drawn(figure)]
     boxes = [(said, box) for said, box in boxes if box.width > 0 and box.height > 0]
     found = [f"{a!r} on {b!r}" for (a, x), (b, y) in itertools.combinations(boxes, 2) if x.overlaps(y)]
     found += [f"{said!r} is cut off" for said, box in boxes if box.x0 < -2 or box.x1 > figure.bbox.x1 + 2]

@@ -111,7 +111,7 @@ def rows(drawing, table):
 
 
 def said(drawing):
-    return [text.get_text() for text in drawn_texts.drawn(drawing.figure)]
+    return [text for text, _ in drawn_texts.drawn(drawing.figure)]
 
 
 # --- what is shown is the record ------------------------------------------------------------------------
