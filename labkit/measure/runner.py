@@ -9,7 +9,7 @@ import numpy as np
 from labkit import contention
 from labkit.measure import schedule
 from labkit.measure.clock import Clock
-from labkit.measure.core_probe import Probe
+from labkit.measure.core_probe import Probe, readings_of
 from labkit.measure.journal import Entry, Journal, Reading, Started, WarmedUp
 from labkit.measure.sampling import SAMPLE_SECONDS, Sample, Workload, calibrate, take, warm_up
 from labkit.measure.schedule import Key, Requirement, Round
@@ -321,9 +321,8 @@ class Runner:
         short = [job for job in self._short() if job.workload.samples]
         if not short:
             return 0.0
-        state = contention.core_state(
-            [r.fma_gflops for r in self.readings], [r.l1_gbs for r in self.readings], [r.l2_gbs for r in self.readings]
-        )
+        read = readings_of(self.readings)
+        state = contention.core_state(read.fma_gflops, read.l1_gbs, read.l2_gbs)
         taken = [len(job.workload.samples) for job in short]
         alone = [
             int(state.uncontended([s.probe for s in job.workload.samples if s.probe is not None]).sum())
