@@ -1,6 +1,5 @@
 """A fresh checkout on a machine that it has not seen: what a first run measures, and what it changes."""
 
-import json
 import subprocess
 
 import pytest
@@ -59,12 +58,3 @@ def test_the_first_run_left_a_whole_roofline_behind_and_used_it(first):
     results = io.read(checkout.benchmark / "results.json", Results)
     assert results.limits.peak_gflops == peak.best
     assert results.harness.roof_seconds > 0.3
-
-
-def test_the_probe_prints_peak_and_clock_as_json(first):
-    checkout, _ = first
-    done = checkout.python("-m", "labkit", "roofline", "--probe")
-    assert done.returncode == 0, done.stderr
-    probe = json.loads(done.stdout)
-    assert set(probe) == {"fp32_fma_gflops", "clock_ghz"}
-    assert all(value > 0 for value in probe.values())
