@@ -40,19 +40,21 @@ def _places(document, at=()):
 
 
 def damaged_document(document, others=4):
-    """(what was done, the document): one value gone, or become so many others in turn."""
+    """(what was done, the document): one value gone, or become so many others in turn; to be used before the next."""
     turns = itertools.cycle(OTHERS)
-    for at in _places(document):
+    for at in list(_places(document)):
         for other in (FOLDER, *itertools.islice(turns, others)):
-            changed = copy.deepcopy(document)
-            inside = changed
+            inside = document
             for step in at[:-1]:
                 inside = inside[step]
+            whole = copy.copy(inside)
             if other is FOLDER:
                 del inside[at[-1]]
             else:
                 inside[at[-1]] = other
-            yield f"{'.'.join(map(str, at))} {'gone' if other is FOLDER else f'is {other!r:.20}'}", changed
+            yield f"{'.'.join(map(str, at))} {'gone' if other is FOLDER else f'is {other!r:.20}'}", document
+            inside.clear()
+            (inside.update if isinstance(inside, dict) else inside.extend)(whole)
 
 
 def put(path, content):

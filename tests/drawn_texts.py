@@ -1,57 +1,40 @@
-"""What a figure writes, and whether any of it overlaps: by the turned outlines of the texts as they are drawn."""
+"""What a figure writes, and whether any of it covers other text or a marker."""
 
 import itertools
 from unittest import mock
 
-import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
+from labkit.show import canvas
+
 
 def drawn(figure):
-    """(text, its four corners in pixels) of everything that is written when the figure is drawn."""
+    """(text, its box in pixels) of everything that is written when the figure is drawn."""
     found, draw = {}, Text.draw
 
     def recording(self, renderer):
         draw(self, renderer)
-        if self.get_text().strip() and self.get_visible():
-            found[id(self)] = self, self.get_text(), corners(self, renderer)
+        found[id(self)] = self
 
+    agg = FigureCanvasAgg(figure)
     with mock.patch.object(Text, "draw", recording):
-        FigureCanvasAgg(figure).draw()
-    return [(text, outline) for _, text, outline in found.values()]
+        agg.draw()
+    shown = [text for text in found.values() if text.get_text().strip() and text.get_visible()]
+    return [(text.get_text(), canvas.extent(text, agg.get_renderer())) for text in shown]
 
 
-def corners(text, renderer):
-    """The outline of a text, which may be turned about its anchor."""
-    angle, turned = text.get_rotation(), text.get_rotation() % 90
-    if turned:
-        text.set_rotation(0)
-    box = Text.get_window_extent(text, renderer)  # of the text alone, without the line to its curve
-    text.set_rotation(angle)
-    points = np.array([[box.x0, box.y0], [box.x1, box.y0], [box.x1, box.y1], [box.x0, box.y1]])
-    if turned:
-        anchor, a = text.get_transform().transform(text.get_position()), np.radians(angle)
-        points = (points - anchor) @ np.array([[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]]) + anchor
-    return points
-
-
-def overlap(a, b, slack=1.0):
-    """Whether two convex outlines share more than `slack` pixels: no line separates them."""
-    for one, other in itertools.permutations((a, b)):
-        for start, end in zip(one, np.roll(one, -1, axis=0), strict=True):
-            across = np.array([start[1] - end[1], end[0] - start[0]]) / np.hypot(*(end - start))
-            if (one @ across).min() >= (other @ across).max() - slack:
-                return False
-            if (other @ across).min() >= (one @ across).max() - slack:
-                return False
-    return True
-
-
-def overlapping(figure):
-    """Pairs of texts that cover each other, and texts that leave the figure."""
-    texts = drawn(figure)
-    pairs = [(a, b) for (a, p), (b, q) in itertools.combinations(texts, 2) if overlap(p, q)]
-    width, height = figure.bbox.width, figure.bbox.height
-    outside = [t for t, p in texts if p.min() < 0 or p[:, 0].max() > width or p[:, 1].max() > height]
-    return pairs + outside
+def overlaps(drawing):
+    """What covers what: pairs of texts, and texts with a marker in them."""
+    figure = drawing.figure
+    boxes = [(said, box.padded(-1.0)) for said, box in drawn(figure)]
+    boxes = [(said, box) for said, box in boxes if box.width > 0 and box.height > 0]
+    found = [f"{a!r} on {b!r}" for (a, x), (b, y) in itertools.combinations(boxes, 2) if x.overlaps(y)]
+    found += [f"{said!r} is cut off" for said, box in boxes if box.x0 < -2 or box.x1 > figure.bbox.x1 + 2]
+    for axes in figure.axes:
+        for line in axes.lines:
+            if line.get_marker() in ("None", "", None) or line.get_transform() != axes.transData:
+                continue
+            for x, y in axes.transData.transform(line.get_xydata()):
+                found += [f"{said!r} on a marker" for said, box in boxes if box.contains(x, y)]
+    return found

@@ -30,7 +30,6 @@ class Fault:
 
     at: int
     kill: bool = False
-    exit: bool = False  # really: no handler runs, nothing is flushed
     refuse: int = 0  # the errno
     half: bool = False  # half of a write is done first
     lasting: bool = False  # every later change is refused too
@@ -110,8 +109,6 @@ class Disk:
     def strike(self) -> None:
         """Carry the fault out."""
         assert self.fault
-        if self.fault.exit:
-            os._exit(9)
         if self.fault.kill:
             self._dead = self._look()
             raise KilledError

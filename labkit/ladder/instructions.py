@@ -4,12 +4,13 @@
 calls them, and marks each call as `labkit.traffic.called` does.
 """
 
+import contextlib
 import gc
 import json
 import os
 import shutil
+import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 from labkit.ladder.rungs import Rung, all_rungs
@@ -27,7 +28,7 @@ DIGITS = 3
 LANES_THERE = 8  # Valgrind's CPU has AVX2
 WITHOUT_AVX512 = " Valgrind knows no AVX-512: from FMA on it runs vectors of 256 bits, and the BLAS's kernel for them."
 # Python, Numba and LLVM load and compile there at a fraction of their speed.
-LIMIT_SECONDS, POLL_SECONDS = 600.0, 0.5
+LIMIT_SECONDS = 600.0
 # Callgrind simulates two caches beside its count: any will do.
 UNUSED = CacheShape(level=1, bytes=1 << 15, ways=8, line_bytes=64)
 
@@ -42,11 +43,11 @@ def measure() -> Instructions | None:
     if not possible():
         return None
     with tempfile.TemporaryDirectory() as name:
-        folder, until = Path(name), time.monotonic() + LIMIT_SECONDS
+        folder = Path(name)
         run = valgrind.start(["-m", "labkit.ladder.instructions"], UNUSED, UNUSED, folder)
         try:
-            while run.poll() is None and time.monotonic() < until:
-                time.sleep(POLL_SECONDS)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                run.wait(LIMIT_SECONDS)
         finally:
             run.kill()  # if it has not ended
             run.wait()

@@ -5,14 +5,13 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
 
 from labkit.errors import UserError, os_error
 from labkit.measure.sampling import Sample
 from labkit.records.io import STATE
-from labkit.records.model import CallSeconds, Count, Positive, Seconds
+from labkit.records.model import Count, Positive, Seconds
 
 # A change in any of these and an unfinished run starts over.
 MEASURING_ROOMS = ("measure", "matmul", "ladder", "gemm", "roofline")
@@ -51,29 +50,7 @@ class Reading(msgspec.Struct, tag_field="kind", tag="reading"):
     l2_gbs: Positive
 
 
-class Taken(msgspec.Struct, tag_field="kind", tag="sample"):
-    """A sample; seconds are those of one call."""
-
-    at: Seconds
-    name: str
-    n: Count
-    round: Count
-    calls: Annotated[int, msgspec.Meta(ge=1, lt=2**53)]
-    seconds: CallSeconds
-    cpu_seconds: Seconds
-    steal_seconds: Seconds | None
-    probe: Count | None = None
-
-    @classmethod
-    def of(cls, name: str, n: int, s: Sample) -> "Taken":
-        return cls(s.at, name, n, s.round, s.calls, s.seconds, s.cpu_seconds, s.steal_seconds, s.probe)
-
-    @property
-    def sample(self) -> Sample:
-        return Sample(self.seconds, self.cpu_seconds, self.calls, self.round, self.steal_seconds, self.at, self.probe)
-
-
-Entry = Started | WarmedUp | Reading | Taken
+Entry = Started | WarmedUp | Reading | Sample
 _LINE = msgspec.json.Decoder(Header | Entry)
 
 
@@ -110,13 +87,13 @@ class Journal:
                 file.truncate(len(whole))
         header: Header | None = None
         entries: list[Entry] = []
-        taken: dict[tuple[str, int, int], Taken] = {}
+        taken: dict[tuple[str, int, int], Sample] = {}
         for number, line in enumerate(whole.splitlines(), 1):
             try:
                 entry = _LINE.decode(line)
                 if isinstance(entry, Header) != (number == 1):
                     raise ValueError("a header is the first line and no other")
-                if isinstance(entry, Taken):
+                if isinstance(entry, Sample):
                     # A workload is timed once a round at most: a line that says so again was copied, not measured.
                     first = taken.setdefault((entry.name, entry.n, entry.round), entry)
                     if first != entry:
@@ -167,7 +144,7 @@ class Journal:
 def _readings_fit(entries: Sequence[Entry]) -> bool:
     """Whether all readings of the core are there, or none; and each sample lies between two of them."""
     indices = {e.index for e in entries if isinstance(e, Reading)}
-    probes = {e.probe for e in entries if isinstance(e, Taken)}
+    probes = {e.probe for e in entries if isinstance(e, Sample)}
     if not indices:
         return probes <= {None}
     return indices == set(range(len(indices))) and all(p is not None and p + 1 in indices for p in probes)

@@ -9,9 +9,9 @@ import numpy as np
 from labkit import contention
 from labkit.measure import schedule
 from labkit.measure.clock import Clock
-from labkit.measure.core_probe import Probe
-from labkit.measure.journal import Entry, Journal, Reading, Started, Taken, WarmedUp
-from labkit.measure.sampling import SAMPLE_SECONDS, Workload, calibrate, take, warm_up
+from labkit.measure.core_probe import Probe, readings_of
+from labkit.measure.journal import Entry, Journal, Reading, Started, WarmedUp
+from labkit.measure.sampling import SAMPLE_SECONDS, Sample, Workload, calibrate, take, warm_up
 from labkit.measure.schedule import Key, Requirement, Round
 from labkit.show.screen import Screen
 
@@ -198,10 +198,10 @@ class Runner:
                 self.roof_seconds += entry.roof_seconds
             if isinstance(entry, WarmedUp):
                 self.warm_up_seconds += entry.seconds
-            if isinstance(entry, Taken):
+            if isinstance(entry, Sample):
                 self.round = max(self.round, entry.round + 1)
                 if job := self.jobs.get((entry.name, entry.n)):
-                    job.workload.samples.append(entry.sample)
+                    job.workload.samples.append(entry)
                     job.workload.estimate = entry.seconds
 
     def _estimate(self) -> None:
@@ -321,9 +321,8 @@ class Runner:
         short = [job for job in self._short() if job.workload.samples]
         if not short:
             return 0.0
-        state = contention.core_state(
-            [r.fma_gflops for r in self.readings], [r.l1_gbs for r in self.readings], [r.l2_gbs for r in self.readings]
-        )
+        read = readings_of(self.readings)
+        state = contention.core_state(read.fma_gflops, read.l1_gbs, read.l2_gbs)
         taken = [len(job.workload.samples) for job in short]
         alone = [
             int(state.uncontended([s.probe for s in job.workload.samples if s.probe is not None]).sum())
@@ -340,7 +339,7 @@ class Runner:
         before = self.clock.wall()
         known = len(self.readings)
         sample = take(job.workload, self.clock, self.round, self.began, self.probe)
-        self.journal.write(*self.readings[known:], Taken.of(job.workload.name, job.workload.n, sample))
+        self.journal.write(*self.readings[known:], sample)
         self.beside_seconds += self.clock.wall() - before - sample.seconds * sample.calls
         self.session_samples += 1
 

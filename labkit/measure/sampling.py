@@ -5,13 +5,14 @@ import mmap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from labkit.measure.clock import Clock
-from labkit.records.model import Series
+from labkit.records.model import CallSeconds, Count, Seconds, Series
 
 if TYPE_CHECKING:
     from labkit.measure.core_probe import Probe
@@ -31,17 +32,18 @@ Call = Callable[[], object]
 Floats = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class Sample:
-    """Some calls one after the other. Seconds are those of one call."""
+class Sample(msgspec.Struct, tag_field="kind", tag="sample"):
+    """A sample, as the journal holds it; seconds are those of one call."""
 
-    seconds: float  # wall time
-    cpu_seconds: float  # processor time: less if it was preempted, more if a second thread ran
-    calls: int
-    round: int  # equal rounds make a pair
-    steal_seconds: float | None = None  # what the hypervisor took from all CPUs meanwhile
-    at: float = 0.0  # when it ended, s since the run began
-    probe: int | None = None  # the reading of the core before it
+    at: Seconds  # when it ended, since the run began
+    name: str
+    n: Count
+    round: Count  # equal rounds make a pair
+    calls: Annotated[int, msgspec.Meta(ge=1, lt=2**53)]
+    seconds: CallSeconds
+    cpu_seconds: Seconds  # less if it was preempted, more if a second thread ran
+    steal_seconds: Seconds | None = None  # what the hypervisor took from all CPUs meanwhile
+    probe: Count | None = None  # the reading of the core before it
 
 
 @dataclass
@@ -117,6 +119,8 @@ def take(workload: Workload, clock: Clock, round_: int, began: float = 0.0, prob
         # A clock that did not move has measured nothing; the shortest thing it can tell is a tick.
         wall = clock.resolution
     sample = Sample(
+        name=workload.name,
+        n=workload.n,
         seconds=rounded(wall / workload.calls),
         cpu_seconds=rounded(cpu / workload.calls),
         calls=workload.calls,

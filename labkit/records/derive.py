@@ -13,7 +13,6 @@ from labkit.contention import CoreState
 from labkit.records.model import (
     Alone,
     Cell,
-    Comparison,
     Embedding,
     Estimate,
     LadderMeasurement,
@@ -26,7 +25,7 @@ from labkit.records.model import (
     Speedup,
 )
 from labkit.roofline.model import crossover_n
-from labkit.stats import Ratio
+from labkit.stats import Ratio, Verdict
 
 SLICE = " slice"  # ends the name of a method that was timed in slices
 AGAIN = " again"  # ends the second name of a method in an A/A test
@@ -83,6 +82,16 @@ class Expectation:
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """How many times as fast a blocked variant is as naive, on a core alone."""
+
+    method: str
+    n: int
+    ratio: Ratio
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
 class WholeCalls:
     """Uncontended whole calls of a method that was sliced: how many, and their rate over that of its slices."""
 
@@ -100,9 +109,9 @@ class Analysis:
     speedup: Speedup | None  # at the largest size; extrapolated where it must be
     speedup_measured: Speedup | None  # at the largest size at which both were run
     noise: list[str]  # what took the core away in the run as a whole; empty where little did
-    aa_tests: list[Comparison]
+    aa_tests: dict[Key, Ratio]
     noise_floor: float  # a portion: comparisons within it are not resolved
-    comparisons: list[Comparison]  # each blocked variant against naive
+    comparisons: list[Comparison]
     cube_law: list[CubeLaw]
     expectations: list[Expectation]
     embedding: Embedding | None
@@ -126,14 +135,14 @@ def derive(m: Measurement) -> Analysis:
     measured = _measured_cells(m, series, core)
     cells = _with_extrapolations(m, measured, series, core)
     aa_tests = _aa_tests(series)
-    floor = stats.noise_floor([ratio for _, ratio in aa_tests])
+    floor = stats.noise_floor([*aa_tests.values()])
     flags = [flag for s in series.values() for flag in quality.flags(s, m.cpus, core)]
     return Analysis(
         cells=cells,
         speedup=_largest_speedup(cells, m.protocol.sizes, measured_only=False),
         speedup_measured=_largest_speedup(cells, m.protocol.sizes, measured_only=True),
         noise=quality.describe(flags) if quality.noisy(flags) else [],
-        aa_tests=[_comparison(name + AGAIN, name, n, ratio, 0.0) for (name, n), ratio in aa_tests],
+        aa_tests=aa_tests,
         noise_floor=floor,
         comparisons=_comparisons(cells, floor),
         cube_law=_cube_law(measured),
@@ -293,28 +302,11 @@ def quotient(a: Alone, b: Alone) -> Ratio:
     )
 
 
-def _comparison(method: str, other: str, n: int, ratio: Ratio, floor: float) -> Comparison:
-    return Comparison(
-        method=method,
-        other=other,
-        n=n,
-        ratio=ratio.value,
-        low=ratio.low,
-        high=ratio.high,
-        pairs=ratio.pairs,
-        interval=ratio.interval,
-        verdict=stats.verdict(ratio, floor),
-    )
-
-
-def _aa_tests(series: Mapping[Key, Series]) -> list[tuple[Key, Ratio]]:
+def _aa_tests(series: Mapping[Key, Series]) -> dict[Key, Ratio]:
     """Each method that was timed under a second name, against itself."""
-    found = []
-    for (name, n), s in series.items():
-        first = series.get((name.removesuffix(AGAIN), n))
-        if name.endswith(AGAIN) and first and (ratio := paired(s, first)):
-            found.append(((first.name, n), ratio))
-    return found
+    firsts = {(name.removesuffix(AGAIN), n): s for (name, n), s in series.items() if name.endswith(AGAIN)}
+    found = {key: paired(again, series[key]) for key, again in firsts.items() if key in series}
+    return {key: ratio for key, ratio in found.items() if ratio}
 
 
 def _comparisons(cells: Sequence[Cell], floor: float) -> list[Comparison]:
@@ -325,7 +317,8 @@ def _comparisons(cells: Sequence[Cell], floor: float) -> list[Comparison]:
         if method not in PYTHON_METHODS or method == "naive" or not naive:
             continue
         if all(c.alone.source == "slices" or not c.extrapolated for c in (cell, naive)):
-            found.append(_comparison(method, "naive", n, quotient(cell.alone, naive.alone), floor))
+            ratio = quotient(cell.alone, naive.alone)
+            found.append(Comparison(method, n, ratio, stats.verdict(ratio, floor)))
     return sorted(found, key=lambda c: (PYTHON_METHODS.index(c.method), c.n))
 
 

@@ -9,7 +9,7 @@ import msgspec
 from labkit.machine.blas import Blas
 from labkit.machine.caches import Cache
 from labkit.machine.hardware import Hardware, MachineIdentity
-from labkit.stats import IntervalKind, Verdict, median_interval
+from labkit.stats import IntervalKind, median_interval
 
 Flag = Literal["preempted", "stolen", "second thread", "contended"]
 Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
@@ -501,20 +501,6 @@ class Results(Measurement, kw_only=True):
         return next((c for c in self.cells if (c.method, c.n) == (method, n)), None)
 
 
-class Comparison(Record):
-    """How many times as fast `method` is as `other`: the median of pairs taken side by side."""
-
-    method: str
-    other: str
-    n: int
-    ratio: float
-    low: float
-    high: float
-    pairs: int
-    interval: IntervalKind
-    verdict: Verdict
-
-
 # --- experiments/03-matmul-perf/repeat.json ------------------------------------------------------------
 
 
@@ -637,7 +623,6 @@ class LadderMeasurement(Record):
     wall_seconds: float
     samples: list[Series]
     readings: Readings
-    kernels: list[str] = []  # of older records, where it is empty
     all_cores: AllCores | None = None
     left_out: list[str] = []  # rivals that are installed and do not run here, and why
     instructions: Instructions | None = None

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from labkit.machine.blas import MATRIX_UNIT as _MATRIX_UNIT
-from labkit.records.derive import PYTHON_METHODS, Analysis, Expectation
-from labkit.records.model import Comparison, Estimate, Harness, Ladder, Manifest, Repeat, Results, Roofline
+from labkit.records.derive import PYTHON_METHODS, Analysis, Comparison, Expectation
+from labkit.records.model import Estimate, Harness, Ladder, Manifest, Repeat, Results, Roofline
 from labkit.records.spread import FRACTION_BUSY_LIMIT, FRACTION_LIMIT, coverage, spreads
 from labkit.roofline.alone import PEAK
 from labkit.roofline.kernels import PlacedKernel
@@ -141,7 +141,7 @@ def _fraction(results: Results, analysis: Analysis) -> Answer:
 def most_telling(analysis: Analysis) -> Comparison | None:
     """Blocked over naive at the largest size with pairs enough for an interval; failing that, at the largest at all."""
     pairs = [c for c in analysis.comparisons if c.method == "blocked"]
-    return max(pairs, key=lambda c: (c.interval == "ci95", c.n), default=None)
+    return max(pairs, key=lambda c: (c.ratio.interval == "ci95", c.n), default=None)
 
 
 def _blocked(analysis: Analysis) -> Answer:
@@ -149,7 +149,7 @@ def _blocked(analysis: Analysis) -> Answer:
     if not best:
         return Answer(question, "This run has no pairs of the two.", "missing")
     says = {"faster": "yes, it is faster", "slower": "no, it is slower"}.get(best.verdict, "no difference is resolved")
-    return Answer(question, f"**{times(best.ratio)}** the speed of `naive`: {says}, at N = {best.n}.")
+    return Answer(question, f"**{times(best.ratio.value)}** the speed of `naive`: {says}, at N = {best.n}.")
 
 
 # --- the benchmark -------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from labkit.traffic import called, counters, maps, valgrind
 from labkit.traffic.hierarchy import shapes
 from labkit.traffic.streams import LOOPS, simulate, simulate_packed
 
-COUNTERS_SAY = "lines fetched in warm calls, prefetches too; on AMD what L2 has prefetched counts as served by L2"
+COUNTERS_SAY = "lines fetched in warm calls, prefetches too; on AMD what L2 prefetched counts as L2's"
 # What is simulated takes so long about; what runs under Valgrind is ended after so long.
 SIMULATION_SECONDS, VALGRIND_SECONDS = 100.0, 360.0
 # Valgrind computes multiply-adds one by one, and a large product takes a minute. Small ones hardly leave L1.
@@ -81,9 +81,7 @@ def measure(sizes: Sequence[int], screen: Screen) -> Traffic:
         caches=levels,
         notes=notes,
         instruments={
-            "counters": "lines fetched in warm calls, prefetches too; on AMD what L2 prefetched counts as L2's"
-            if counted
-            else "not available here",
+            "counters": COUNTERS_SAY if counted else "not available here",
             "valgrind": valgrind_says,
             "simulation": "lines fetched and written back by plain loops, from the addresses that they touch",
         },

@@ -178,11 +178,9 @@ def _line_of(function: Any, folder: Path) -> str | None:
     """Where a function is defined, or a method; None if it stands in no file of the submission."""
     inner = inspect.unwrap(getattr(function, "func", function))
     code = getattr(inner, "__code__", None) or getattr(getattr(inner, "__func__", None), "__code__", None)
-    return (
-        f"{Path(code.co_filename).name}, line {code.co_firstlineno}"
-        if code and is_in(code.co_filename, folder)
-        else None
-    )
+    if not code or not is_in(code.co_filename, folder):
+        return None
+    return f"{Path(code.co_filename).name}, line {code.co_firstlineno}"
 
 
 class Watched(np.ndarray[Any, Any]):

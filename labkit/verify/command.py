@@ -1,6 +1,7 @@
 """`labkit verify DIR...`: each demand of docs/assignment.md that can be checked, as a table or as a grader takes it."""
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -39,8 +40,7 @@ def run(args: argparse.Namespace) -> int:
         if isinstance(answer, UserError):
             print(f"labkit verify: {printable(str(answer))}", file=sys.stderr)
     if verdicts:
-        write = (grading.ONE | grading.SEVERAL).get(chosen)
-        text = write(verdicts, weights) if write else as_text(verdicts, chosen == "markdown")
+        text = _written(chosen, verdicts, weights)
         if args.output:
             write_atomically(args.output.resolve(), f"{text}\n".encode())
         else:
@@ -48,6 +48,14 @@ def run(args: argparse.Namespace) -> int:
     if len(verdicts) < len(answers):
         return USER_ERROR
     return 0 if all(verdict.passed for verdict in verdicts) else FINDING
+
+
+def _written(chosen: str, verdicts: Sequence[Verdict], weights: grading.Weights) -> str:
+    if chosen in grading.ONE:
+        return json.dumps(grading.ONE[chosen](verdicts[0], weights), indent=2)
+    if chosen in grading.SEVERAL:
+        return grading.SEVERAL[chosen](verdicts, weights)
+    return as_text(verdicts, chosen == "markdown")
 
 
 def _looked_at(folder: Path) -> Verdict | UserError:

@@ -45,7 +45,7 @@ class Verdict:
         return not any(check.passed is False for check in self.checks)
 
 
-Weights = Mapping[str, float]  # by a demand's number, "A1", or by its letter
+Weights = Mapping[str, float]  # by a demand's number, "A1", or by its letter; 1 where there is none
 
 
 def read_weights(path: Path) -> Weights:
@@ -59,14 +59,8 @@ def read_weights(path: Path) -> Weights:
     return weights
 
 
-def weight(check: Check, weights: Weights) -> float:
-    """That of its number, else of its letter, else 1."""
-    number = check.name.partition(" ")[0]
-    return float(weights.get(number, weights.get(number[:1], 1.0)))
-
-
-def counted(verdict: Verdict) -> list[tuple[Check, bool | None]]:
-    """Each check, and whether it counts as met; None counts neither way.
+def scored(verdict: Verdict, weights: Weights) -> list[tuple[Check, bool | None, float]]:
+    """(check, whether it counts as met, its weight); None counts neither way.
 
     What is unknown since bench.py does not run, or results.json cannot be read, counts as missed.
     """
@@ -75,24 +69,31 @@ def counted(verdict: Verdict) -> list[tuple[Check, bool | None]]:
     at_fault = {"A"} if idle else set[str]()
     if any(c.name.startswith("G1") for c in missed) and not any(c.passed for c in verdict.checks if c.name[0] == "B"):
         at_fault.add("B")
-    return [
-        (check, False if check.passed is None and check.name[0] in at_fault else check.passed)
-        for check in verdict.checks
-    ]
+    found = []
+    for check in verdict.checks:
+        number = check.name.partition(" ")[0]
+        weight = weights.get(number, weights.get(number[:1], 1.0))
+        met = False if check.passed is None and number[:1] in at_fault else check.passed
+        found.append((check, met, float(weight)))
+    return found
 
 
 def portion(verdict: Verdict, weights: Weights) -> float:
     """The portion of what counts that is met, from 0 to 1."""
-    known = [(weight(check, weights), met) for check, met in counted(verdict) if met is not None]
-    possible = sum(w for w, _ in known)
-    return sum(w for w, met in known if met) / possible if possible else 0.0
+    known = [(weight, met) for _, met, weight in scored(verdict, weights) if met is not None]
+    possible = sum(weight for weight, _ in known)
+    return sum(weight for weight, met in known if met) / possible if possible else 0.0
+
+
+def counted(checks: Sequence[Check]) -> dict[str, int]:
+    """How many are met, not met, unknown."""
+    return {word: sum(check.passed is state for check in checks) for state, word in STATES.items()}
 
 
 def summary(verdict: Verdict) -> str:
     """One sentence: valid or not, and how many demands are what."""
-    many = {state: sum(check.passed is state for check in verdict.checks) for state in STATES}
     said = f"{'a' if verdict.passed else 'not a'} valid result of the assignment"
-    return f"{said} ({many[True]} met, {many[False]} not met, {many[None]} unknown)"
+    return f"{said} ({', '.join(f'{many} {word}' for word, many in counted(verdict.checks).items())})"
 
 
 def explained(check: Check) -> str:
@@ -103,99 +104,83 @@ def explained(check: Check) -> str:
 
 def as_json(verdicts: Sequence[Verdict], weights: Weights) -> str:
     """{"passed", "checks"} of one folder; of several {"passed", "results": [{"folder", "passed", "checks"}]}."""
-    results: list[dict[str, Any]] = [
-        {"folder": str(v.folder), "passed": v.passed, "checks": [asdict(check) for check in v.checks]} for v in verdicts
-    ]
-    if len(results) == 1:
-        return json.dumps({key: value for key, value in results[0].items() if key != "folder"}, indent=2)
-    return json.dumps({"passed": all(v.passed for v in verdicts), "results": results}, indent=2)
+    results = [{"passed": v.passed, "checks": [asdict(check) for check in v.checks]} for v in verdicts]
+    if len(verdicts) == 1:
+        return json.dumps(results[0], indent=2)
+    named = [{"folder": str(v.folder), **result} for v, result in zip(verdicts, results, strict=True)]
+    return json.dumps({"passed": all(v.passed for v in verdicts), "results": named}, indent=2)
 
 
-def gradescope(verdicts: Sequence[Verdict], weights: Weights) -> str:
+# --- of one submission, by the services that take it ------------------------------------------------------
+
+
+def _said(verdict: Verdict) -> str:
+    return f"This is {summary(verdict)}. What a check cannot know costs nothing."
+
+
+def gradescope(verdict: Verdict, weights: Weights) -> dict[str, Any]:
     """What stands in /autograder/results/results.json: a score of 100, and each check with its own weight."""
-    (verdict,) = verdicts
     tests = []
-    for check, met in counted(verdict):
-        said = {"name": check.name, "output": f"{STATES[check.passed]}: {explained(check)}", "visibility": "visible"}
-        most = weight(check, weights)
-        scored = {
-            "score": most if met else 0.0,
-            "max_score": most,
-            "status": "passed" if met else "failed",
-        }
-        tests.append(said if met is None else said | scored)
-    return json.dumps(
-        {
-            "score": round(OUT_OF * portion(verdict, weights), 2),
-            "output": f"This is {summary(verdict)}. What a check cannot know costs nothing.",
-            "stdout_visibility": "hidden",
-            "tests": tests,
-        },
-        indent=2,
-    )
+    for check, met, most in scored(verdict, weights):
+        said = f"{STATES[check.passed]}: {explained(check)}"
+        test: dict[str, Any] = {"name": check.name, "output": said, "visibility": "visible"}
+        if met is not None:
+            test |= {"score": most * met, "max_score": most, "status": "passed" if met else "failed"}
+        tests.append(test)
+    score = round(OUT_OF * portion(verdict, weights), 2)
+    return {"score": score, "output": _said(verdict), "stdout_visibility": "hidden", "tests": tests}
 
 
-def prairielearn(verdicts: Sequence[Verdict], weights: Weights) -> str:
+def prairielearn(verdict: Verdict, weights: Weights) -> dict[str, Any]:
     """What stands in /grade/results/results.json: a score from 0 to 1, and each check with its own weight."""
-    (verdict,) = verdicts
     tests = [
         {
             "name": check.name,
-            "points": weight(check, weights) if met else 0.0,
-            "max_points": weight(check, weights) if met is not None else 0.0,
+            "points": most * bool(met),
+            "max_points": most * (met is not None),
             "message": STATES[check.passed],
             "output": explained(check),
         }
-        for check, met in counted(verdict)
+        for check, met, most in scored(verdict, weights)
     ]
     score = round(portion(verdict, weights), 4)
-    said = f"This is {summary(verdict)}. What a check cannot know costs nothing."
-    return json.dumps({"gradable": True, "score": score, "message": said, "tests": tests}, indent=2)
+    return {"gradable": True, "score": score, "message": _said(verdict), "tests": tests}
 
 
-def classroom50(verdicts: Sequence[Verdict], weights: Weights) -> str:
+def classroom50(verdict: Verdict, weights: Weights) -> dict[str, Any]:
     """What stands in result.json in a runner of Classroom 50, which names the submission in the environment.
 
     Scores are whole numbers there: weights with fractions count in hundredths. What is unknown is left out.
     """
-    (verdict,) = verdicts
-    known = [(check, met, weight(check, weights)) for check, met in counted(verdict) if met is not None]
-    unit = 1 if all(w.is_integer() for _, _, w in known) else 100
-    scored = [(check, met, round(unit * w)) for check, met, w in known]
-    tests = [
-        {
-            "test-name": check.name,
-            "passed": met,
-            "score": most if met else 0,
-            "max-score": most,
-            "output": check.reason,
-        }
-        for check, met, most in scored
-    ]
+    known = [(check, met, most) for check, met, most in scored(verdict, weights) if met is not None]
+    unit = 1 if all(most.is_integer() for *_, most in known) else 100
+    tests = []
+    for check, met, weight in known:
+        most = round(unit * weight)
+        scores = {"score": most * met, "max-score": most}
+        tests.append({"test-name": check.name, "passed": met, **scores, "output": check.reason})
     named = {key: os.environ.get(variable, "") for key, variable in CLASSROOM_50.items()}
-    return json.dumps(
-        {
-            "schema": "classroom50/result/v1",
-            **named,
-            "review": named["review"] or named["commit"],
-            "datetime": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-            "score": sum(most for _, met, most in scored if met),
-            "max-score": sum(most for _, _, most in scored),
-            "tests": tests,
-        },
-        indent=2,
-    )
+    return {
+        "schema": "classroom50/result/v1",
+        **named,
+        "review": named["review"] or named["commit"],
+        "datetime": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "score": sum(test["score"] for test in tests),
+        "max-score": sum(test["max-score"] for test in tests),
+        "tests": tests,
+    }
+
+
+# --- of several ------------------------------------------------------------------------------------------
 
 
 def junit(verdicts: Sequence[Verdict], weights: Weights) -> str:
     """A suite for each folder and a case for each check; what is unknown is skipped."""
     suites = ElementTree.Element("testsuites", name="labkit verify")
     for verdict in verdicts:
-        many = {state: str(sum(check.passed is state for check in verdict.checks)) for state in STATES}
-        name = printable(str(verdict.folder))
-        suite = ElementTree.SubElement(
-            suites, "testsuite", name=name, tests=str(len(verdict.checks)), failures=many[False], skipped=many[None]
-        )
+        name, many = printable(str(verdict.folder)), counted(verdict.checks)
+        suite = ElementTree.SubElement(suites, "testsuite", name=name, tests=str(len(verdict.checks)))
+        suite.attrib.update(failures=str(many["not met"]), skipped=str(many["unknown"]))
         for check in verdict.checks:
             case = ElementTree.SubElement(suite, "testcase", classname=name, name=check.name)
             if check.passed is not True:
@@ -218,8 +203,7 @@ def spreadsheet(verdicts: Sequence[Verdict], weights: Weights) -> str:
     return table.getvalue().rstrip("\n")
 
 
-# Those of one submission, by the services that take them.
-ONE: dict[str, Callable[[Sequence[Verdict], Weights], str]] = {
+ONE: dict[str, Callable[[Verdict, Weights], dict[str, Any]]] = {
     "gradescope": gradescope,
     "prairielearn": prairielearn,
     "classroom50": classroom50,

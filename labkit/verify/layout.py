@@ -78,13 +78,10 @@ class _Reader:
                 return
             for inner in value:
                 self.walk(inner, at)
-        elif at.method and at.sizes and len(value) == len(at.sizes):
-            for n, inner in zip(at.sizes, value, strict=True):
-                self.walk(inner, replace(at, n=n))
-        elif at.methods and (at.n or at.sizes) and len(value) == len(at.methods):
+        elif not at.method and at.methods and (at.n or at.sizes) and len(value) == len(at.methods):
             for method, inner in zip(at.methods, value, strict=True):
                 self.walk(inner, replace(at, method=method))
-        elif at.methods and at.sizes and len(value) == len(at.sizes):
+        elif (at.method or at.methods) and at.sizes and len(value) == len(at.sizes):
             for n, inner in zip(at.sizes, value, strict=True):
                 self.walk(inner, replace(at, n=n))
         else:

@@ -118,30 +118,18 @@ def _digests(given: Submission, outputs: dict[str, Any]) -> Iterator[str]:
 
 def _power(said: Said) -> Check:
     """What is known to be wrong is not met; what a machine does not tell is unknown."""
-    governor = next(
-        (str(v) for path, v in said if path and "governor" in path[-1] and v is not None and "reasons" not in path), ""
-    )
-    powers = [
-        (path[-1], v)
-        for path, v in said
-        if path and POWER_KEYS.fullmatch(path[-1].replace(" ", "_")) and "reasons" not in path
-    ]
-    texts = [_power_text(key, value) for key, value in powers]
-    faults = []
-    if governor.strip().lower() != "performance" and not UNKNOWN.fullmatch(governor.strip()):
-        faults.append(f"the clock governor was {brief(governor)}: `sudo cpupower frequency-set -g performance`")
-    battery = any(BATTERY.search(text) for text in texts)
+    own = [(path[-1], value) for path, value in said if path and value is not None and "reasons" not in path]
+    governor = next((str(value) for key, value in own if "governor" in key), "").strip()
+    texts = [_power_text(key, value) for key, value in own if POWER_KEYS.fullmatch(key.replace(" ", "_"))]
     mains = any(MAINS.search(text) for text in texts)
-    if battery and not mains:
+    faults, missing = [], [] if mains else ["mains power"]
+    if UNKNOWN.fullmatch(governor):
+        missing.insert(0, "governor")
+    elif governor.lower() != "performance":
+        faults.append(f"the clock governor was {brief(governor)}: `sudo cpupower frequency-set -g performance`")
+    if not mains and any(BATTERY.search(text) for text in texts):
         faults.append("it ran on battery: plug in the charger and measure again")
-    reasons = [
-        f"{path[-1]}: {value}" for path, value in said if "reasons" in path and path[-1] in ("governor", "power")
-    ]
-    missing = [
-        what
-        for what, known in (("governor", governor), ("mains power", mains))
-        if not known or UNKNOWN.fullmatch(str(known))
-    ]
+    reasons = [f"{path[-1]}: {why}" for path, why in said if "reasons" in path and path[-1] in ("governor", "power")]
     unknown = "; ".join(reasons) or f"manifest.json does not tell: {', '.join(missing)}"
     return judge("C3 governor and power", faults, f"governor {governor}, mains power", unknown if missing else "")
 

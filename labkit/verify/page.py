@@ -25,19 +25,8 @@ NAMES = SPEEDUP, INTERPRETER, FRACTION, BLOCKING, EXTRAPOLATION = (
 # What may stand between groups of digits: each country has its own. A comma or a point may be decimal, too.
 GROUPS = ",.'\u2019_ \u00a0\u2009\u202f"
 # Words for a power of ten behind a number, longest first.
-POWERS = {
-    "million": 6,
-    "thousand": 3,
-    "tausend": 3,
-    "mille": 3,
-    "mila": 3,
-    "tsd": 3,
-    "mil": 3,
-    "тыс": 3,
-    "万": 4,
-    "萬": 4,
-}
-POWERS |= {"만": 4, "千": 3, "k": 3}
+POWERS = {"million": 6, **dict.fromkeys(("thousand", "tausend", "mille", "mila", "tsd", "mil", "тыс", "千", "k"), 3)}
+POWERS |= dict.fromkeys("万萬만", 4)
 NUMBER = re.compile(
     rf"(?<![\w.,])(\d{{1,3}}(?:[{GROUPS}]\d{{3}})+(?!\d)(?:[.,]\d{{1,12}})?|\d{{1,2}}(?:,\d\d){{1,4}},\d{{3}}(?!\d)"
     r"|\d{1,12}(?:[.,]\d{1,12})?)"
@@ -68,16 +57,10 @@ def checks(given: Submission) -> Iterator[Check]:
         return
     raw = _without_comments(decoded(given.files["README.md"]))
     text = plain(raw)
-    stated = list(numbers(text))
-    if given.cells:
-        yield _speedup(stated, given)
-    else:
-        yield Check(SPEEDUP, None, "there is no record that the page could be held against")
+    stated, none = list(numbers(text)), "there is no record that the page could be held against"
+    yield _speedup(stated, given) if given.cells else Check(SPEEDUP, None, none)
     yield _answer(INTERPRETER, 2, "einsum", raw, text)
-    if given.cells:
-        yield _fraction(stated, given)
-    else:
-        yield Check(FRACTION, None, "there is no record that the page could be held against")
+    yield _fraction(stated, given) if given.cells else Check(FRACTION, None, none)
     yield _answer(BLOCKING, 4, r"bl[oö]c?[kq]|bloc|tile|分块|блок", raw, text)
     yield _extrapolation(text, given.cells)
 
@@ -93,9 +76,8 @@ def _without_comments(text: str) -> str:
 
 def plain(text: str) -> str:
     """Without what LaTeX and Markdown put around a number."""
-    text = (
-        text.replace("{,}", ",").replace("{.}", ".").replace("\\times", "×").replace("\\cdot", "·").replace("\\%", "%")
-    )
+    for latex, sign in (("{,}", ","), ("{.}", "."), ("\\times", "×"), ("\\cdot", "·"), ("\\%", "%")):
+        text = text.replace(latex, sign)
     return re.sub(r"\\[,;: ]|[$*`~|]+", " ", text)
 
 
@@ -144,10 +126,8 @@ def _fraction(stated: list[float], given: Submission) -> Check:
     if cell is None:
         return Check(FRACTION, None, "matmul has no cell")
     if not given.peaks:
-        why = (
-            'no FMA peak is on record: write "peak_gflops" into results.json or manifest.json, or hand in the roofline'
-        )
-        return Check(FRACTION, None, why)
+        where = '"peak_gflops" into results.json or manifest.json'
+        return Check(FRACTION, None, f"no FMA peak is on record: write {where}, or hand in the roofline")
     values = [rate / peak for rate in _rates(cell) for peak in given.peaks]
     if given.results and (own := given.results[1].cell("matmul", cell.n)):
         values = [own.peak_fraction.value, own.peak_fraction.low, own.peak_fraction.high, *values]
@@ -182,7 +162,6 @@ def _extrapolation(text: str, cells: Sequence[Timed]) -> Check:
     if not names or EXTRAPOLATED.search(text):
         return Check(EXTRAPOLATION, True, "the page says so" if names else "no cell is marked as extrapolated")
     missing = f"{names[0]} is extrapolated, and the page has no word like 'extrapolated'"
-    english = len(ENGLISH.findall(text)) >= 4
-    return Check(
-        EXTRAPOLATION, False if english else None, f"{missing}: say so" if english else f"{missing}: look at it"
-    )
+    if len(ENGLISH.findall(text)) < 4:
+        return Check(EXTRAPOLATION, None, f"{missing}: look at it")
+    return Check(EXTRAPOLATION, False, f"{missing}: say so")

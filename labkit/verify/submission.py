@@ -96,15 +96,7 @@ def unpack(path: Path, into: Path) -> None:
                 target = (into / m.filename.replace("\\", "/")).resolve()
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(archive.read(m))
-    except (
-        zipfile.BadZipFile,
-        RuntimeError,
-        OSError,
-        ValueError,
-        NotImplementedError,
-        EOFError,
-        zlib.error,
-    ) as e:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, OSError, ValueError, EOFError) as e:
         raise UserError(f"is no zip that can be read: {e}") from None
 
 

@@ -195,15 +195,6 @@ def test_a_value_that_lies_under_another_is_read_by_pointer_by_tap_and_by_arrow_
         raise AssertionError("the arrow keys never came to it")
 
 
-def test_wherever_the_pointer_is_in_a_plot_a_value_answers(opened):
-    p = opened()
-    p.figure().locator(".plot svg").scroll_into_view_if_needed()
-    box = p.figure().locator(".plot svg").bounding_box()
-    for x, y in ((0.3, 0.5), (0.6, 0.3), (0.5, 0.9)):
-        p.page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
-        assert p.page.locator(".tip.shown").count() == 1
-
-
 def test_a_hostile_name_is_text_in_a_tooltip_too(opened):
     p = opened("three")
     for name in ("a CPU", "a slower CPU"):

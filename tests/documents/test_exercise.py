@@ -3,6 +3,7 @@
 import contextlib
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,59 +11,9 @@ from labkit.errors import USER_ERROR, UserError
 from labkit.ladder import exercise, own
 
 # What a learner may make of each file: the body of `matmul`.
-SOLVED = {
-    "step1_loop_order": """
-    out[:, :] = 0
-    for i in range(A.shape[0]):
-        for k in range(A.shape[1]):
-            for j in range(B.shape[1]):
-                out[i, j] += A[i, k] * B[k, j]
-""",
-    "step2_blocks": """
-    M, K, N = A.shape[0], A.shape[1], B.shape[1]
-    out[:, :] = 0
-    for k0 in range(0, K, BLOCK):
-        for j0 in range(0, N, BLOCK):
-            for i in range(M):
-                for k in range(k0, min(k0 + BLOCK, K)):
-                    for j in range(j0, min(j0 + BLOCK, N)):
-                        out[i, j] += A[i, k] * B[k, j]
-""",
-    "step3_rows": """
-    out[:, :] = 0
-    for i in range(A.shape[0]):
-        for k in range(A.shape[1]):
-            out[i] += A[i, k] * B[k]
-""",
-    "step4_tile": """
-    M, K, N = A.shape[0], A.shape[1], B.shape[1]
-    whole = K // 4 * 4
-    out[:, :] = 0
-    for i in range(M):
-        for k in range(0, whole, 4):
-            a, b, c, d = A[i, k], A[i, k + 1], A[i, k + 2], A[i, k + 3]
-            for j in range(N):
-                out[i, j] += a * B[k, j] + b * B[k + 1, j] + c * B[k + 2, j] + d * B[k + 3, j]
-        for k in range(whole, K):
-            for j in range(N):
-                out[i, j] += A[i, k] * B[k, j]
-""",
-    "step5_packing": """
-    M, K, N = A.shape[0], A.shape[1], B.shape[1]
-    packed = np.empty((BLOCK, BLOCK), np.float32)
-    out[:, :] = 0
-    for k0 in range(0, K, BLOCK):
-        for j0 in range(0, N, BLOCK):
-            depth, width = min(BLOCK, K - k0), min(BLOCK, N - j0)
-            for k in range(depth):
-                for j in range(width):
-                    packed[k, j] = B[k0 + k, j0 + j]
-            for i in range(M):
-                for k in range(depth):
-                    for j in range(width):
-                        out[i, j0 + j] += A[i, k0 + k] * packed[k, j]
-""",
-}
+SOLVED = dict(
+    section.split("\n", 1) for section in Path(__file__).with_name("solved.txt").read_text("utf-8").split("=== ")[1:]
+)
 
 
 @pytest.fixture
@@ -76,7 +27,7 @@ def solve(folder):
         path = folder / f"{name}.py"
         head, start, rest = path.read_text().partition("def matmul(A, B, out):")
         end = rest[rest.index("\n\n\nif __name__") :]
-        path.write_text(head.replace("EXPECTED = None", "EXPECTED = 4") + start + body + end)
+        path.write_text(head.replace("EXPECTED = None", "EXPECTED = 4") + start + "\n" + body + end)
 
 
 def rungs(folder):

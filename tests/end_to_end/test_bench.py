@@ -181,8 +181,6 @@ def test_a_second_run_into_the_folder_of_a_running_one_is_refused_and_into_anoth
     ("arguments", "says"),
     [
         (("--sizes", "0"), "--sizes takes whole numbers of at least 1"),
-        (("--sizes", "abc"), "--sizes takes whole numbers of at least 1"),
-        (("--methods", "nope"), "--methods knows naive, blocked, einsum, matmul"),
         (("--frobnicate",), "unrecognized arguments"),
         (("--redraw", "--output", "no records here"), "no records here has no record"),
         (("--output", "LICENSE"), "cannot make the folder"),

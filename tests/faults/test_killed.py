@@ -1,9 +1,6 @@
 """Killed at every operation on a file, and in the middle of every write: nothing finished is lost or counted twice."""
 
-import os
-import re
-
-from faulty import Disk, Fault, KilledError, contents, put_back, without_lots
+from faulty import Disk, Fault, KilledError, put_back
 from little_lab import assert_every_record_parses, assert_whole, journalled, recorded
 
 from labkit.records import io
@@ -58,30 +55,3 @@ def test_killed_again_and_again_it_still_comes_to_its_end(lab, tmp_path):
         finished = set(now)
     assert kills >= 10
     assert_whole(output, ended, sorted(finished))
-
-
-def without_chance(folder):
-    """What stands in a folder, without what differs from one run of the same to the next."""
-    return {
-        without_lots(name): data and re.sub(rb'"created": "[^"]*"', b"", data)
-        for name, data in contents(folder).items()
-    }
-
-
-def test_a_process_that_really_ends_leaves_what_the_simulated_kill_leaves(lab, disk, tmp_path):
-    for k in range(3, len(disk.operations), 17):
-        half = disk.operations[k][0] == "write"
-        left = []
-        for really in (False, True):
-            lab.clock.restart()
-            output = tmp_path / f"{k} {really}"
-            fault = Fault(k, kill=not really, exit=really, half=half)
-            if not really:
-                run_on(lab, output, fault)
-            elif not (child := os.fork()):
-                run_on(lab, output, fault)
-                os._exit(1)
-            else:
-                assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
-            left.append(without_chance(output))
-        assert left[0] == left[1], disk.operations[k]

@@ -7,11 +7,11 @@ import pytest
 
 from labkit.errors import UserError
 from labkit.measure import journal as journals
-from labkit.measure.journal import Journal, Started, Taken, WarmedUp, fingerprint, forget
+from labkit.measure.journal import Journal, Started, WarmedUp, fingerprint, forget
 from labkit.measure.sampling import Sample
 
-SAMPLES = [Sample(0.25, 0.2, 4, round_, 0.01, 1.5) for round_ in range(3)]
-ENTRIES = [Started(0.0, 2.5), WarmedUp(0.5, "naive", 64, 0.3), *(Taken.of("naive", 64, s) for s in SAMPLES)]
+SAMPLES = [Sample(1.5, "naive", 64, round_, 4, 0.25, 0.2, 0.01) for round_ in range(3)]
+ENTRIES = [Started(0.0, 2.5), WarmedUp(0.5, "naive", 64, 0.3), *SAMPLES]
 
 
 @pytest.fixture
@@ -38,8 +38,7 @@ def one_line(error):
 def test_what_was_written_comes_back_to_the_last_digit_and_goes_on(path):
     journal = Journal(path, "abc")
     assert (journal.entries, journal.stale) == (ENTRIES, False)
-    assert [e.sample for e in journal.entries if isinstance(e, Taken)] == SAMPLES
-    more = Taken.of("naive", 64, Sample(1 / 3, 0.3, 1, 3, None, 2.0))
+    more = Sample(2.0, "naive", 64, 3, 1, 1 / 3, 0.3)
     before = path.stat().st_size
     journal.write(more)
     assert path.stat().st_size > before  # in the file at once, not when it is closed

@@ -8,9 +8,9 @@ import pytest
 from fake_clock import FakeClock, FakeProbe
 from rich.console import Console
 
-from labkit.measure.journal import Journal, Taken, WarmedUp
+from labkit.measure.journal import Journal, WarmedUp
 from labkit.measure.runner import Job, Runner
-from labkit.measure.sampling import Workload
+from labkit.measure.sampling import Sample, Workload
 from labkit.measure.schedule import Requirement
 from labkit.show.screen import Screen
 
@@ -141,7 +141,7 @@ def test_each_cell_is_warmed_up_once_and_before_its_first_sample(path):
     warmed = [(e.name, e.n) for e in entries(path, WarmedUp)]
     assert sorted(warmed) == sorted((name, n) for name, n, *_ in SHORT + LONG)
     first = {}
-    for entry in entries(path, WarmedUp | Taken):
+    for entry in entries(path, WarmedUp | Sample):
         first.setdefault((entry.name, entry.n), entry)
     assert all(isinstance(entry, WarmedUp) for entry in first.values())
 
@@ -157,7 +157,7 @@ def test_a_complete_run_taken_up_again_measures_nothing_more(path):
 def test_a_run_stopped_anywhere_loses_no_sample_and_counts_none_twice(path, stop_after):
     first = Run(path, SHORT + LONG + DEAR, stop_after=stop_after).stopped()
     kept = {key: list(samples) for key, samples in first.samples().items()}
-    journalled = Counter((e.name, e.n) for e in entries(path, Taken))
+    journalled = Counter((e.name, e.n) for e in entries(path, Sample))
     assert journalled == Counter({key: len(samples) for key, samples in kept.items() if samples})
     second = Run(path, SHORT + LONG + DEAR)
     assert second.samples() == kept  # to the last digit, what disturbed them included

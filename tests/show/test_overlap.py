@@ -5,13 +5,11 @@ import itertools
 import compared
 import made_up
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.text import Text
+from drawn_texts import overlaps
 
 from labkit.records.compare import compare
 from labkit.roofline import derive
 from labkit.roofline.kernels import place
-from labkit.show import canvas
 from labkit.show.figures import bandwidth, comparison, history, ladder, limits, misses, perf, repeat, roofline, samples
 
 LONG = "Intel Xeon Platinum 8488C with a name that goes on and on"
@@ -46,8 +44,8 @@ def measured_roofline(peak=1.0, dram=1.0, name="a CPU"):
 
 
 def rooflines():
-    for peak, dram, name in itertools.product((0.3, 1.0, 3.0), (0.3, 1.0, 4.0), ("a CPU", LONG)):
-        found = measured_roofline(peak, dram, name)
+    for i, (peak, dram) in enumerate(itertools.product((0.3, 1.0, 3.0), (0.3, 1.0, 4.0))):
+        found = measured_roofline(peak, dram, LONG if i % 2 else "a CPU")
         yield roofline.draw(found, place(found))
         yield bandwidth.draw(found)
     for sizes in (THREE, EIGHT):
@@ -75,12 +73,13 @@ def ladder_of(sizes, name, others=(), cores=1):
 def curves():
     for sizes, rates in itertools.product((THREE, EIGHT, made_up.SIZES), RATES):
         yield perf.draw([run(sizes=sizes, gflops=rates)])
-        yield limits.draw(run(sizes=sizes, gflops=rates))
-        yield perf.draw([made_up.run(noisy(sizes=sizes, gflops=rates))])
-    for methods in itertools.combinations(made_up.METHODS, 2):
+    for rates in RATES:
+        yield limits.draw(run(gflops=rates))
+        yield perf.draw([made_up.run(noisy(sizes=EIGHT, gflops=rates))])
+    for methods in itertools.combinations(("naive", "einsum", "matmul"), 2):
         yield perf.draw([run(LONG, methods=methods, complete=False, quick=True, up_to=128)])
     yield perf.draw([made_up.run(made_up.measurement(), name=f"run {i}") for i in range(4)])
-    for many in (5, 30):
+    for many in (5, 12):
         yield perf.draw_each([made_up.run(made_up.measurement(), name=f"{LONG} {i}") for i in range(many)])
 
 
@@ -95,35 +94,6 @@ def others():
     for i, one in enumerate(dated, 1):
         one.manifest.created = f"2026-01-{i:02d}T10:00:00+00:00"
     yield history.draw(history.in_order(dated))
-
-
-def beyond(axis):
-    """The labels of ticks that lie outside the axis: they are there, and not drawn."""
-    low, high = sorted(axis.get_view_interval())
-    for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()):
-        if not low <= tick.get_loc() <= high:
-            yield from (tick.label1, tick.label2)
-
-
-def overlaps(drawing):
-    """What covers what: pairs of texts, and texts with a marker in them."""
-    figure = drawing.figure
-    agg = FigureCanvasAgg(figure)
-    agg.draw()
-    renderer = agg.get_renderer()
-    unseen = {label for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for label in beyond(axis)}
-    texts = [t for t in figure.findobj(Text) if t.get_text().strip() and t.get_visible() and t not in unseen]
-    boxes = [(t.get_text(), canvas.extent(t, renderer).padded(-1.0)) for t in texts]
-    boxes = [(said, box) for said, box in boxes if box.width > 0 and box.height > 0]
-    found = [f"{a!r} on {b!r}" for (a, x), (b, y) in itertools.combinations(boxes, 2) if x.overlaps(y)]
-    found += [f"{said!r} is cut off" for said, box in boxes if box.x0 < -2 or box.x1 > figure.bbox.x1 + 2]
-    for axes in figure.axes:
-        for line in axes.lines:
-            if line.get_marker() in ("None", "", None) or line.get_transform() != axes.transData:
-                continue
-            for x, y in axes.transData.transform(line.get_xydata()):
-                found += [f"{said!r} on a marker" for said, box in boxes if box.contains(x, y)]
-    return found
 
 
 @pytest.mark.parametrize("kind", [curves, rooflines, ladders, others], ids=lambda kind: kind.__name__)

@@ -82,25 +82,6 @@ def test_what_a_run_cannot_tell_is_left_out_of_its_end_and_what_is_withheld_is_n
     assert "276 of 276 samples were preempted" in said[-1]
 
 
-@pytest.mark.parametrize(
-    ("method", "rate", "says"),
-    [
-        ("naive", 0.004, "as expected"),
-        ("naive", 0.02, "a faster interpreter"),
-        ("naive", 0.001, "a slower or busy core"),
-        ("blocked", 0.2, "whole rows"),
-        ("einsum", 45.0, "a wider or faster core"),
-        ("einsum", 2.0, "without BLAS"),
-        ("matmul", 2.0, "no real BLAS"),
-        ("matmul", 15.0, "still a real BLAS"),
-        ("matmul", 80.0, "wider SIMD"),
-    ],
-)
-def test_a_rate_outside_its_range_is_explained_by_what_can_cause_it(method, rate, says):
-    found = derive.derive(made_up.results(sizes=(128,), gflops={method: rate})).expectations
-    assert says in text.expectation(next(e for e in found if e.cell.method == method))
-
-
 def test_the_ends_of_the_other_commands_state_their_records_numbers():
     roofline = made_up.roofline()
     roofline.faults = ["dot reaches 150 % of the L2 limit"]
@@ -118,14 +99,6 @@ def test_the_ends_of_the_other_commands_state_their_records_numbers():
     assert "in 60 of 60 cases" in held
     assert busy.startswith("Beside a busy process")
     assert text.repeat_summary(made_up.repeat(runs=1, busy=False)) == ["There are too few runs to compare."]
-
-
-def test_the_end_of_a_run_tells_the_rooflines_time_apart_only_where_there_was_some():
-    harness = made_up.results().harness
-    assert text.harness(harness) == "The run took 10 min 00 s; 1.7 % was overhead."
-    harness.roof_seconds, harness.sessions = 30.0, 2
-    told = "The run took 10 min 00 s in 2 sessions; 1.7 % was overhead, 30 s of it for the roofline."
-    assert text.harness(harness) == told
 
 
 def test_a_product_on_a_matrix_unit_is_no_fault_and_the_page_says_why_it_stands_above_the_peak():

@@ -26,13 +26,12 @@ CHECKS = [
     Check("B4 a call before timing", None, "not said"),
 ]
 VERDICT = Verdict(Path("=cmd|ada"), CHECKS)
-FORMATS = grading.ONE | grading.SEVERAL
 
 
 @pytest.mark.parametrize(("weights", "portion"), [({}, 0.5), ({"A": 1, "A5": 3}, 0.25), ({"A5": 0}, 1.0)])
 def test_points_follow_the_weights_and_what_is_unknown_costs_nothing(weights, portion):
     assert grading.portion(VERDICT, weights) == portion
-    given = {name: json.loads(write([VERDICT], weights)) for name, write in grading.ONE.items()}
+    given = {name: write(VERDICT, weights) for name, write in grading.ONE.items()}
     assert given["gradescope"]["score"] == 100 * portion
     assert given["prairielearn"]["score"] == portion
     assert given["classroom50"]["score"] == portion * given["classroom50"]["max-score"]
@@ -58,7 +57,7 @@ def test_what_is_unknown_as_bench_does_not_run_or_the_record_cannot_be_read_coun
 def test_classroom_50_names_the_submission_by_its_runners_variables_in_whole_numbers(monkeypatch):
     for variable in grading.CLASSROOM_50.values():
         monkeypatch.setenv(variable, variable.lower())
-    given = json.loads(grading.classroom50([VERDICT], {"A": 0.5}))
+    given = grading.classroom50(VERDICT, {"A": 0.5})
     assert (given["schema"], given["submission"]) == ("classroom50/result/v1", "submission_tag")
     assert all(type(test[key]) is int for test in given["tests"] for key in ("score", "max-score"))
     assert [test["passed"] for test in given["tests"]] == [True, False]
