@@ -287,7 +287,7 @@ def guarded(program: str, run: Callable[[], int]) -> int:
         if (error.name or "").partition(".")[0] == PROGRAM:  # a fault of our own
             raise
         return complain(
-            f"this Python has no {error.name}: 'make {program}' in the repository installs what a command needs"
+            f"this Python has no {error.name}: 'python run.py COMMAND' in the repository installs what COMMAND needs"
         )
     except KeyboardInterrupt:
         return complain("stopped", INTERRUPTED)

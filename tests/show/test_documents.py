@@ -10,7 +10,13 @@ from labkit.cli import parser
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 GUIDES = [REPOSITORY / "docs" / f"{reader}.md" for reader in ("learner", "teacher", "engineer", "developing")]
-PAGES = [*GUIDES, REPOSITORY / "README.md", REPOSITORY / "docs" / "assignment.md", REPOSITORY / "fleet" / "README.md"]
+PAGES = [
+    *GUIDES,
+    REPOSITORY / "README.md",
+    REPOSITORY / "docs" / "assignment.md",
+    REPOSITORY / "docs" / "systems.md",
+    REPOSITORY / "fleet" / "README.md",
+]
 TARGETS = {*runpy.run_path(str(REPOSITORY / "run.py"))["TARGETS"], "help"}
 KNOWN = parser()._subparsers._group_actions[0].choices  # argparse has no public way to ask
 OF_BENCH = "--sizes --methods --quick --measure-all --fresh --redraw --output"
