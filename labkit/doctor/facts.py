@@ -23,7 +23,7 @@ OF_LIBRARY = {
     "blis": ("BLIS_ARCH_TYPE", "BLIS_JC_NT", "BLIS_IC_NT", "BLIS_JR_NT", "BLIS_IR_NT"),
 }
 _OF_ALL = tuple(name for names in OF_LIBRARY.values() for name in names)
-VARIABLES = (*ALL_THREAD_VARIABLES, CORE_TYPE, *FEATURES, *_OF_ALL, "OMP_PROC_BIND", "LD_PRELOAD")
+VARIABLES = (*ALL_THREAD_VARIABLES, CORE_TYPE, *FEATURES, *_OF_ALL, "OMP_PROC_BIND", "LD_PRELOAD", "LD_LIBRARY_PATH")
 
 
 @dataclass
@@ -53,6 +53,7 @@ class Facts:
     openmp: list[str] = field(default_factory=list)  # runtimes that are loaded
     features: list[str] = field(default_factory=list)  # beyond its baseline, that NumPy's own loops use
     pinned_to: int | None = None  # CPUs, if importing NumPy left fewer than before
+    to_be_had: int | None = None  # CPUs, if the affinity leaves out some that the process may ask for
     no_threads: bool = False  # the system refused to start the library's threads
     hides: str | None = None  # a file in the current folder that takes NumPy's place, or a standard module's
     broken: dict[str, Any] | None = None  # why NumPy cannot be imported, as examined._broken has it
@@ -71,9 +72,9 @@ class Fix:
 
 @dataclass
 class Threads:
-    """The user's own number of threads, beside one: times as fast by wall time, with `n` the large size.
+    """The user's own number of threads, beside one: times as fast by wall time at N = `n` and at N = 100.
 
-    `other` is a number that may be better: what sets it ("" if nothing does), and what it gains at the large size.
+    `other` is a number that may be better: what sets it ("" if nothing does), and what it gains at N = `n`.
     """
 
     n: int
@@ -82,7 +83,7 @@ class Threads:
     other: int | None = None
     command: str = ""
     gain: float | None = None
-    busy: float | None = None  # processor time over wall time with them: less than their number if they had to wait
+    rivals: float | None = None  # CPUs that other programs used meanwhile: what threads seem to cost may be theirs
 
 
 @dataclass
@@ -115,7 +116,7 @@ def look(
 ) -> Facts:
     """The facts, given the BLAS and what else the examined process has said of itself."""
     told = dict(seen or {})
-    before, after = told.get("affinity", (None, None))
+    before, after, most = told.get("affinity", (None, None, None))
     of_python = ("python", "numpy", "threading", "preloaded", "others", "openmp", "features", "broken", "install")
     return Facts(
         blas=blas,
@@ -134,6 +135,7 @@ def look(
         virtual=bool(guest(root)),
         emulated=emulated(told.get("machine", ""), root),
         pinned_to=after if before and after and after < before else None,
+        to_be_had=most if before and most and most > before else None,
         **{name: told[name] for name in of_python if name in told},
     )
 

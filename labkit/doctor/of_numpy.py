@@ -7,7 +7,7 @@ import re
 from statistics import median
 
 from labkit.doctor.facts import FEATURES, OF_LIBRARY, Facts, Measured
-from labkit.doctor.install import install
+from labkit.doctor.install import THREADED, install
 from labkit.doctor.reasons import FOR_NO_THREADS, NO_THREADS, why_broken
 from labkit.doctor.result import LEAST_FACTOR, Result, State, findings, times
 from labkit.machine.blas import (
@@ -29,9 +29,9 @@ LEAST_GFLOPS, LEAST_N = 10.0, 256
 DOUBLE = 2.0  # a vector holds half as many numbers of fp64 as of fp32: half the peak
 # A call with threads that is slower than this over one thread is one that they cost.
 LEAST_SLOWDOWN = 1.3
-QUIET = 0.9  # of one thread's time that it had its core: below, other programs are what slows threads
+FEW_RIVALS = 0.15  # CPUs that other programs use: more, and they may be what slows threads
 # What all CPUs must gain before one thread is called too few.
-LEAST_GAIN = 1.3
+LEAST_GAIN = 1.15
 _PLAIN_BLAS = ("netlib", "reference", "blas", "cblas", "refblas")
 
 
@@ -279,7 +279,10 @@ def threads(facts: Facts, measured: Measured) -> Result:
         return Result("error", seen, f"unset {named}" if named == "OMP_PROC_BIND" else f"export {named}=1")
     if effective and effective > most and asked.get(variable or "") != most:  # else code sets them, see below
         mend = timed.command if timed and timed.command else f"export {variable}={most}"
-        cost = f"a factor of {timed.gain:.2f} at N = {timed.n}, with {timed.other}" if timed and timed.gain else None
+        cost = None
+        if timed and timed.gain:
+            cost = f"a factor of {timed.gain:.2f} at N = {timed.n}, with {timed.other}; at N = 100 they are "
+            cost += f"{1 / timed.small:.3g} times slower than one" if timed.small < 1 else "no slower than one"
         return Result("error", f"too many threads: {has}", mend, cost)
     greedy = [name for name, count in asked.items() if count > most]
     if greedy and facts.threading != "serial":
@@ -295,34 +298,35 @@ def _by_timing(facts: Facts, measured: Measured, has: str) -> Result:
     """What the timing says of a number of threads for which there is room."""
     timed, effective = measured.threads, facts.blas.threads
     state: State = "fine" if effective else "unknown"
-    if not timed:
-        return Result(state, has)
     if findings([library(facts, measured)]):  # one cause is one finding
         return Result(state, has)
     if effective == 1 and room(facts) > 1 and facts.threading == "serial":
-        mend = "sudo apt install libopenblas0-pthread" if facts.install["kind"] == "debian" else install(facts)
-        return Result(
-            "warning", f"one thread is used of {room(facts)} CPUs: the library was built without threads", mend
-        )
-    others_run = measured.busy is not None and measured.busy < QUIET
-    waited = effective and timed.busy is not None and timed.busy < QUIET * effective
-    if others_run or waited or (facts.load or 0.0) * facts.online >= 1:  # one that wants a CPU all the time
-        return Result(state, f"{has}; not judged by timing, as other programs run")
-    if timed.gain and timed.gain >= LEAST_GAIN and timed.other and effective and timed.other > effective:
+        mend = THREADED if facts.install["kind"] == "debian" else install(facts)
+        seen = f"one thread is used of {room(facts)} CPUs: the library was built without threads"
+        return Result("warning", seen, mend)
+    if not timed or not effective:
+        return Result(state, has)
+    gain, cost = timed.gain or 0.0, f"a factor of {timed.gain or 0.0:.2f} at N = {timed.n}, with {timed.other} threads"
+    if gain >= LEAST_GAIN and facts.to_be_had:
+        seen = f"the affinity of this process leaves it {facts.cpus} of {facts.to_be_had} CPUs: {has}"
+        return Result("warning", seen, f"{timed.command}  # or start it without taskset or numactl", cost)
+    if gain >= LEAST_GAIN and (timed.other or 0) > effective:
         seen = f"{effective} thread{'s are' if effective > 1 else ' is'} used of {room(facts)} CPUs: {has}"
-        cost = f"a factor of {timed.gain:.2f} at N = {timed.n}, with {timed.other} threads"
         return Result("warning", seen, timed.command, cost)
-    if timed.gain and timed.gain >= LEAST_FACTOR and timed.other and effective and timed.other < effective:
-        seen = f"{effective} threads share {timed.other} cores: {has}"
-        return Result("warning", seen, timed.command, f"a factor of {timed.gain:.2f} at N = {timed.n}")
-    if effective and effective > 1:
-        by = f"{has}: {timed.large:.2f} times as fast as one at N = {timed.n}, {timed.small:.2f} times at N = 100"
-        if timed.small < 1 / LEAST_SLOWDOWN:
-            seen = f"{effective} threads make N = 100 {1 / timed.small:.1f} times slower here; {by}"
-            mend = f"export {variable_of(facts)}=1  # if your matrices are small"
-            return Result("warning", seen, mend, f"a factor of {1 / timed.small:.2f} at N = 100")
-        if timed.large < LEAST_FACTOR:
-            mend = f"export {variable_of(facts)}=1  # or look what holds them back: taskset -cp $$"
-            return Result("warning", f"{effective} threads are no faster than one: {by}", mend)
-        return Result(state, by)
-    return Result(state, has)
+    alone = timed.rivals is None or timed.rivals < FEW_RIVALS or timed.rivals + effective <= facts.online
+    unjudged = Result(state, f"{has}; not judged by timing, as other programs use {timed.rivals or 0.0:.1f} CPUs")
+    if effective == 1:
+        return Result(state, has) if alone or not timed.other else unjudged
+    by = f"{has}: {timed.large:.2f} times as fast as one at N = {timed.n}, {timed.small:.2f} times at N = 100"
+    if gain >= LEAST_FACTOR and (timed.other or effective) < effective and alone:
+        return Result("warning", f"{effective} threads share {timed.other} cores: {has}", timed.command, cost)
+    if timed.small < 1 / LEAST_SLOWDOWN and (alone or timed.large >= LEAST_GAIN):  # then they had their CPUs at times
+        seen = f"{effective} threads make N = 100 {1 / timed.small:.1f} times slower here; {by}"
+        mend = f"export {variable_of(facts)}=1  # if your matrices are small"
+        return Result("warning", seen, mend, f"a factor of {1 / timed.small:.2f} at N = 100")
+    if timed.large < LEAST_FACTOR and not alone:
+        return unjudged
+    if timed.large < LEAST_FACTOR:
+        mend = f"export {variable_of(facts)}=1  # or look what holds them back: taskset -cp $$"
+        return Result("warning", f"{effective} threads are no faster than one: {by}", mend)
+    return Result(state, by)

@@ -6,10 +6,11 @@ import os
 import re
 
 from labkit.doctor.facts import FEATURES, Facts
-from labkit.doctor.install import install
+from labkit.doctor.install import CHOOSE, install
 from labkit.machine.blas import CORE_TYPE
 
 LONGEST = 200  # characters of a message that is not known
+SEARCHED = ("LD_PRELOAD", "LD_LIBRARY_PATH")  # put other libraries in front of those that NumPy came with
 DIED = "died"  # the kind of a NumPy whose import ended the process
 NO_THREADS = "the system refused to start threads: the limit of processes is too low (ulimit -u)"
 FOR_NO_THREADS = "export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1  # or raise the limit: ulimit -u"
@@ -62,8 +63,13 @@ def why_broken(facts: Facts) -> tuple[str, str]:
             f"{told}: the limit of memory is too low, or the folder does not allow code to run",
             "ulimit -v unlimited",
         )
-    if "undefined symbol" in text and facts.environment.get("LD_PRELOAD"):
-        return told, "unset LD_PRELOAD"
+    unfit = re.search(r"([^\s/:]+): undefined symbol: (\w+)", text)
+    if unfit:
+        seen = f"two libraries do not fit each other: {unfit[1]} asks for {unfit[2]}, which none that is loaded has"
+        stray = [name for name in SEARCHED if name in facts.environment]
+        if stray or facts.install["kind"] != "debian":
+            return seen, f"unset {' '.join(stray)}" if stray else install(facts)
+        return seen, CHOOSE
     if "source directory" in text:
         return "the current folder is NumPy's source, whose files are not built", "cd .."
     return told, install(facts)

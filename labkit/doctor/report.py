@@ -62,8 +62,9 @@ def examine(python: str, thorough: bool = False, calls: bool = False) -> tuple[F
         return known, Measured()
     known = facts.look(Blas(**told["look"].pop("blas")), seen=told["look"])
     known.hides, known.no_threads = _hiding(python), why_died(ran.errors) == NO_THREADS
+    own = cpus.allowed_cpus()
     cpus.stay_on_fastest()  # after the look, which must see the CPUs that the user has
-    return known, measure.measure(known, os.environ, python, thorough, calls)
+    return known, measure.measure(known, os.environ, python, thorough, calls, own)
 
 
 def _hiding(python: str) -> str | None:

@@ -18,17 +18,18 @@ from facts_made_up import FAST, SOUND
 
 from labkit.doctor import bundle, checks, probe
 from labkit.doctor.facts import Facts, Fix, Measured
+from labkit.doctor.install import CHOOSE, THREADED
 from labkit.doctor.result import findings
 from labkit.machine import blas
 from labkit.machine.blas import Blas
 
 RECORDED = Path(__file__).parent / "recorded"
-APT = "sudo apt install --reinstall python3-numpy libopenblas0-pthread"
+APT = f"sudo apt install --reinstall python3-numpy libopenblas0-pthread && {CHOOSE}"
 PIP = "python -m pip install --force-reinstall --only-binary numpy numpy"
 ONE = "export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1  # or raise the limit: ulimit -u"
 PATIENTS = {
     "debian-openblas-openmp": {},
-    "debian-openblas-serial": {"threads": "sudo apt install libopenblas0-pthread"},
+    "debian-openblas-serial": {"threads": THREADED},
     "debian-blis-openmp": {},
     "debian-atlas": {"library": APT, "speed": APT},
     "debian-netlib": {"library": APT, "speed": APT},
