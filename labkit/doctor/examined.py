@@ -103,28 +103,35 @@ def look() -> None:
 
     from labkit.machine import blas
 
-    ones = np.ones((SIZES[1], SIZES[1]), np.float32)
-    ones @ ones  # OpenBLAS built with OpenMP tells how many threads it uses after the first product that uses them
     bound = blas.bound_blas()
     others, runtimes = blas.also_loaded(bound)
     core = blas._extension()
     on = [name for name, has in getattr(core, "__cpu_features__", {}).items() if has]
-    say(
-        "look",
-        {
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "blas": asdict(bound.blas),
-            "threading": bound.threading,
-            "preloaded": bound.preloaded,
-            "others": [str(other) for other in others],
-            "openmp": runtimes,
-            "features": [name for name in getattr(core, "__cpu_dispatch__", []) if name in on],
-            "affinity": [BEFORE, _affinity(), _affinity_to_be_had()],
-            "install": _install(np.__file__ or ""),
-            "machine": platform.machine(),
-        },
-    )
+    told = {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "blas": asdict(bound.blas),
+        "threading": bound.threading,
+        "preloaded": bound.preloaded,
+        "others": [str(other) for other in others],
+        "openmp": runtimes,
+        "features": [name for name in getattr(core, "__cpu_dispatch__", []) if name in on],
+        "affinity": [BEFORE, _affinity(), _affinity_to_be_had()],
+        "install": _install(np.__file__ or ""),
+        "machine": platform.machine(),
+    }
+    say("look", told)
+
+
+def wake() -> None:
+    """How many threads the BLAS uses after a product that uses them: OpenBLAS with OpenMP tells no sooner."""
+    import numpy as np
+
+    from labkit.machine import blas
+
+    ones = np.ones((SIZES[1], SIZES[1]), np.float32)
+    ones @ ones
+    say("wake", blas.loaded_blas().threads)
 
 
 def _affinity() -> int | None:
@@ -242,6 +249,7 @@ def core(seconds: float, every: float) -> None:
 
 TASKS: dict[str, Callable[..., None]] = {
     "look": look,
+    "wake": wake,
     "rates": rates,
     "products": products,
     "calls": calls,

@@ -19,11 +19,22 @@ from labkit.machine.threads import ALL_THREAD_VARIABLES
 FEATURES = ("NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES")  # what NumPy's own loops may use
 # Variables that change what a library does, beside the numbers of threads and CORE_TYPE.
 OF_LIBRARY = {
-    "mkl": ("MKL_CBWR", "MKL_DEBUG_CPU_TYPE", "MKL_ENABLE_INSTRUCTIONS", "MKL_VERBOSE", "MKL_THREADING_LAYER"),
+    "mkl": ("MKL_CBWR", "MKL_DEBUG_CPU_TYPE", "MKL_ENABLE_INSTRUCTIONS", "MKL_VERBOSE"),
+    "openblas": ("OPENBLAS_L2_SIZE", "OPENBLAS_BLOCK_FACTOR"),
     "blis": ("BLIS_ARCH_TYPE", "BLIS_JC_NT", "BLIS_IC_NT", "BLIS_JR_NT", "BLIS_IR_NT"),
 }
+LIMITS = ("MKL_THREADING_LAYER", "OMP_THREAD_LIMIT")  # of threads, whatever else is set
 _OF_ALL = tuple(name for names in OF_LIBRARY.values() for name in names)
-VARIABLES = (*ALL_THREAD_VARIABLES, CORE_TYPE, *FEATURES, *_OF_ALL, "OMP_PROC_BIND", "LD_PRELOAD", "LD_LIBRARY_PATH")
+VARIABLES = (
+    *ALL_THREAD_VARIABLES,
+    CORE_TYPE,
+    *FEATURES,
+    *_OF_ALL,
+    *LIMITS,
+    "OMP_PROC_BIND",
+    "LD_PRELOAD",
+    "LD_LIBRARY_PATH",
+)
 
 
 @dataclass
@@ -54,6 +65,7 @@ class Facts:
     features: list[str] = field(default_factory=list)  # beyond its baseline, that NumPy's own loops use
     pinned_to: int | None = None  # CPUs, if importing NumPy left fewer than before
     to_be_had: int | None = None  # CPUs, if the affinity leaves out some that the process may ask for
+    hangs: str = ""  # what became of a process that used all threads, if it did not end by itself
     no_threads: bool = False  # the system refused to start the library's threads
     hides: str | None = None  # a file in the current folder that takes NumPy's place, or a standard module's
     broken: dict[str, Any] | None = None  # why NumPy cannot be imported, as examined._broken has it

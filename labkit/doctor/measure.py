@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Any
 
 from labkit.doctor import probe
-from labkit.doctor.facts import FEATURES, OF_LIBRARY, Facts, Fix, Measured, Threads
+from labkit.doctor.facts import FEATURES, LIMITS, OF_LIBRARY, Facts, Fix, Measured, Threads
 from labkit.doctor.of_numpy import asked_threads, fix_for, obeyed, room
 from labkit.doctor.probe import REPOSITORY, Ran, Task, positive
 from labkit.doctor.turns import LARGE, SMALL, Setting, on_cpus, take_turns
@@ -27,9 +27,9 @@ from labkit.machine.threads import ALL_THREAD_VARIABLES
 ROUNDS = 3  # the fewest with a median that one disturbed round does not move
 RATES: Task = ("rates", 0.4)  # seconds; some 9 products on a core with AVX-512
 PRODUCTS: Task = ("products", 0.6)  # seconds of processor time, once as it is and once in one thread
-BUDGET_SECONDS, THOROUGH_SECONDS = 9.5, 22.0  # for the rounds; the core is watched after them
+BUDGET_SECONDS, THOROUGH_SECONDS = 8.5, 22.0  # for the rounds; the core is watched after them
 CORE_SECONDS, THOROUGH_CORE_SECONDS, LEAST_CORE_SECONDS = 5.0, 30.0, 1.5
-ALL_SECONDS, THOROUGH_ALL_SECONDS = 16.0, 54.0  # where others take most of the machine, the core is watched for less
+ALL_SECONDS, THOROUGH_ALL_SECONDS = 15.0, 53.0  # where others take most of the machine, the core is watched for less
 TURNS_SECONDS = 3.5  # for threads in turns; a quiet machine needs three
 LEAST_SECONDS = 3.0  # that a process gets by the clock; its work takes one
 # No round begins later.
@@ -86,12 +86,14 @@ def measure(
     before = cpu_ticks(text(ROOT / "proc/stat") or "")
     # The limit is of the time of all threads together, which wait for one another at full speed.
     at_once = max(1, min(known.blas.threads or 1, len(cpus or allowed_cpus())))
-    with on_cpus(cpus):
-        as_it_is = rounds.run(rounds.environment, PRODUCTS, seconds=at_once * probe.PATIENCE_SECONDS)
+    as_it_is = Ran("", "", known.hangs)
+    if not known.hangs:
+        with on_cpus(cpus):
+            as_it_is = rounds.run(rounds.environment, PRODUCTS, seconds=at_once * probe.PATIENCE_SECONDS)
     found.died = as_it_is.died
     found.products = as_it_is.answers.get("products")
     one = _in_rounds(rounds, found)
-    found.threads = _threads(rounds, cpus)
+    found.threads = None if known.hangs else _threads(rounds, cpus)
     if thorough:
         found.faster = _faster(rounds, one)
     found.steal = steal_between(before, cpu_ticks(text(ROOT / "proc/stat") or ""))
@@ -181,15 +183,19 @@ def _threads(rounds: Rounds, cpus: frozenset[int] | None) -> Threads | None:
         better, command = known.to_be_had, f"taskset -pc 0-{known.online - 1} $$"
         settings.append(Setting(rounds.environment, frozenset(range(known.online))))
     elif better:
-        # Which variable this build obeys is found out by trying: one that is set, then the others.
-        for name in sorted(obeyed(known), key=lambda name: name not in asked_threads(known)):
-            changed = {**rounds.environment, name: str(better)}
-            look = rounds.run(changed, ("look",)).answers.get("look")
+        # What this build obeys is found out by trying: a variable that is set, the others, or to unset what limits it.
+        tries = [(f"export {name}={better}", {name: str(better)}) for name in obeyed(known)]
+        tries.sort(key=lambda pair: not asked_threads(known).keys() & pair[1].keys())
+        tries += [(f"unset {name}", {name: ""}) for name in LIMITS if name in known.environment]
+        for tried, change in tries:
+            changed = {name: value for name, value in {**rounds.environment, **change}.items() if value}
+            with on_cpus(cpus):
+                look = rounds.run(changed, ("look",)).answers.get("look")
             if look and look["blas"]["threads"] == better:
-                command = f"export {name}={better}"
                 settings.append(Setting(changed, cpus))
+                command = tried
                 break
-    turns, rivals = take_turns(settings, rounds.python, max(2.0, min(TURNS_SECONDS, rounds.left)))
+    turns, rivals = take_turns(settings, rounds.python, max(1.5, min(TURNS_SECONDS, rounds.left)))
     # More threads than CPUs wait for one another however free the machine is, so that their best turn is luck.
     reduce = median if known.blas.threads > room(known) else min
     one, *other = [{n: reduce(seconds) for n, seconds in mine.items()} for mine in turns]

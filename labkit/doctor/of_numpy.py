@@ -6,7 +6,7 @@ import math
 import re
 from statistics import median
 
-from labkit.doctor.facts import FEATURES, OF_LIBRARY, Facts, Measured
+from labkit.doctor.facts import FEATURES, LIMITS, OF_LIBRARY, Facts, Measured
 from labkit.doctor.install import THREADED, install
 from labkit.doctor.reasons import FOR_NO_THREADS, NO_THREADS, why_broken
 from labkit.doctor.result import LEAST_FACTOR, Result, State, findings, times
@@ -32,6 +32,7 @@ LEAST_SLOWDOWN = 1.3
 FEW_RIVALS = 0.15  # CPUs that other programs use: more, and they may be what slows threads
 # What all CPUs must gain before one thread is called too few.
 LEAST_GAIN = 1.15
+FATAL = re.compile("was ended by|hung|ended with|used")  # not one that others kept from its time
 _PLAIN_BLAS = ("netlib", "reference", "blas", "cblas", "refblas")
 
 
@@ -80,6 +81,7 @@ def others(facts: Facts, _: Measured) -> Result:
         seen = f"{names} are loaded: each OpenMP runtime starts its own threads, and together they may hang"
         gnu = facts.blas.library == "mkl" and "libgomp" in facts.openmp
         mend = "export MKL_THREADING_LAYER=GNU" if gnu else "export OMP_NUM_THREADS=1"
+        mend = "unset LD_PRELOAD" if "LD_PRELOAD" in facts.environment else mend
         return Result("warning", seen, mend)
     if facts.preloaded and "LD_PRELOAD" in facts.environment:
         seen = f"{facts.blas} is preloaded, and takes the place of the library that NumPy came with"
@@ -94,7 +96,7 @@ def speed(facts: Facts, measured: Measured) -> Result:
     rate, peak = measured.gflops, measured.peak_gflops
     if not rate:
         seen = f"np.matmul was not timed: the process {measured.died or 'was not run'}"
-        if measured.died.startswith(("was ended by", "hung", "ended with")):
+        if FATAL.match(measured.died):
             stray = [name for name in (CORE_TYPE, "LD_PRELOAD") if name in facts.environment]
             return Result("error", seen, f"unset {' '.join(stray)}" if stray else install(facts, again=False))
         return Result("unknown", seen)
@@ -109,7 +111,12 @@ def speed(facts: Facts, measured: Measured) -> Result:
     if rate / peak >= LEAST_FRACTION:
         return Result("fine", seen)
     mend = others(facts, measured).mend if facts.preloaded else ""
-    mend = mend or kernel(facts, measured).mend or install(facts, again=not facts.blas.kernel)
+    mend = (
+        mend
+        or variables(facts, measured).mend
+        or kernel(facts, measured).mend
+        or install(facts, again=not facts.blas.kernel)
+    )
     return Result("error", seen, mend, f"a factor of {peak / rate:.3g} to the measured peak")
 
 
@@ -273,6 +280,11 @@ def threads(facts: Facts, measured: Measured) -> Result:
     has += f" and a quota of {facts.quota:g} of their time" if facts.quota else ""
     if facts.no_threads or NO_THREADS in measured.died:
         return Result("error", f"{NO_THREADS}; {has}", FOR_NO_THREADS, measured.died or None)
+    limits = [name for name in LIMITS if name in facts.environment]
+    died = facts.hangs or (measured.died if FATAL.match(measured.died) else "")
+    if died and measured.gflops and (effective or 0) <= most:
+        seen = f"with one thread np.matmul works, and as it is set the process {died}: {has}"
+        return Result("error", seen, f"unset {' '.join(limits)}" if limits else f"export {variable_of(facts)}=1")
     if facts.pinned_to:
         seen = f"importing NumPy pins this process to {facts.pinned_to} of {cpus} CPUs"
         named = "OMP_PROC_BIND" if "OMP_PROC_BIND" in facts.environment else "OPENBLAS_MAIN_FREE"
@@ -320,7 +332,7 @@ def _by_timing(facts: Facts, measured: Measured, has: str) -> Result:
     by = f"{has}: {timed.large:.2f} times as fast as one at N = {timed.n}, {timed.small:.2f} times at N = 100"
     if gain >= LEAST_FACTOR and (timed.other or effective) < effective and alone:
         return Result("warning", f"{effective} threads share {timed.other} cores: {has}", timed.command, cost)
-    if timed.small < 1 / LEAST_SLOWDOWN and (alone or timed.large >= LEAST_GAIN):  # then they had their CPUs at times
+    if timed.small < 1 / LEAST_SLOWDOWN and alone:
         seen = f"{effective} threads make N = 100 {1 / timed.small:.1f} times slower here; {by}"
         mend = f"export {variable_of(facts)}=1  # if your matrices are small"
         return Result("warning", seen, mend, f"a factor of {1 / timed.small:.2f} at N = 100")

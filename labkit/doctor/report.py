@@ -27,6 +27,7 @@ WATCH_SECONDS = 86400.0  # until Ctrl-C
 STEP_SECONDS = 1.0
 # A file of the current folder with such a name takes the place of a module that NumPy imports.
 IMPORT_SECONDS = 5.0
+WAKE_SECONDS = 2.0  # for a product that takes a millisecond; with OMP_THREAD_LIMIT it never ends
 
 
 def run_command(arguments: argparse.Namespace) -> int:
@@ -62,6 +63,9 @@ def examine(python: str, thorough: bool = False, calls: bool = False) -> tuple[F
         return known, Measured()
     known = facts.look(Blas(**told["look"].pop("blas")), seen=told["look"])
     known.hides, known.no_threads = _hiding(python), why_died(ran.errors) == NO_THREADS
+    if known.threading == "openmp":
+        ran = probe.examine(os.environ, [("wake",)], python, WAKE_SECONDS)
+        known.blas.threads, known.hangs = ran.answers.get("wake", known.blas.threads), ran.died
     own = cpus.allowed_cpus()
     cpus.stay_on_fastest()  # after the look, which must see the CPUs that the user has
     return known, measure.measure(known, os.environ, python, thorough, calls, own)
