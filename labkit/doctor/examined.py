@@ -31,6 +31,8 @@ Product = Callable[[], object]
 
 def main(tasks: str) -> None:
     """Do the tasks, a JSON list of [name, argument, ...], and print what each finds out."""
+    host = {"python": platform.python_version(), "install": _install(_origin()), "translator": _translator()}
+    say("host", host)  # first, as importing NumPy may end the process
     try:
         import numpy as np
 
@@ -49,23 +51,35 @@ def say(name: str, value: object) -> None:
 
 def _broken(error: BaseException) -> dict[str, Any]:
     """Why NumPy cannot be imported, as the exception and NumPy's files have it."""
-    try:
-        found = find_spec("numpy")
-    except (ImportError, ValueError):
-        found = None
-    origin = (found.origin if found else None) or ""
+    origin = _origin()
     folder = os.path.dirname(origin)
     parts = [os.path.join(folder, name) for name in ("_core", "core") if os.path.isdir(os.path.join(folder, name))]
     files = [name for part in parts for name in os.listdir(part) if name.startswith("_multiarray_umath")]
     return {
-        "python": platform.python_version(),
         "kind": type(error).__name__,
         "text": _text(error),
         "suffix": sysconfig.get_config_var("EXT_SUFFIX") or "",
         "extensions": files,
         "shadow": origin if origin and not files else "",
-        "install": _install(origin),
     }
+
+
+def _origin() -> str:
+    """Where NumPy's package is; empty if nowhere."""
+    try:
+        found = find_spec("numpy")
+    except (ImportError, ValueError):
+        found = None
+    return (found.origin if found else None) or ""
+
+
+def _translator() -> str | None:
+    """What runs this process if it is no Python: QEMU or Rosetta. Both answer for /proc/self/exe, but not for this."""
+    try:
+        runs = os.path.basename(os.readlink(f"/proc/self/task/{os.getpid()}/exe")).lower()
+    except OSError:
+        return None
+    return next((name for name in ("QEMU", "Rosetta") if runs.startswith(name.lower())), None)
 
 
 def _text(error: BaseException) -> str:
@@ -108,7 +122,6 @@ def look() -> None:
     core = blas._extension()
     on = [name for name, has in getattr(core, "__cpu_features__", {}).items() if has]
     told = {
-        "python": platform.python_version(),
         "numpy": np.__version__,
         "blas": asdict(bound.blas),
         "threading": bound.threading,
@@ -117,7 +130,6 @@ def look() -> None:
         "openmp": runtimes,
         "features": [name for name in getattr(core, "__cpu_dispatch__", []) if name in on],
         "affinity": [BEFORE, _affinity(), _affinity_to_be_had()],
-        "install": _install(np.__file__ or ""),
         "machine": platform.machine(),
     }
     say("look", told)

@@ -133,7 +133,7 @@ def look(
     return Facts(
         blas=blas,
         environment={name: environment[name] for name in VARIABLES if name in environment},
-        flags=cpu_flags(root),
+        flags=frozenset() if told.get("translator") else cpu_flags(root),  # those of the host, which it does not see
         cpus=len(allowed_cpus(root)),
         quota=cpu_quota(root),
         governor=governor(root),
@@ -145,7 +145,7 @@ def look(
         physical=physical_cores(root),
         kinds=several_kinds(root),
         virtual=bool(guest(root)),
-        emulated=emulated(told.get("machine", ""), root),
+        emulated=told.get("translator") or emulated(told.get("machine", ""), root),
         pinned_to=after if before and after and after < before else None,
         to_be_had=most if before and most and most > before else None,
         **{name: told[name] for name in of_python if name in told},

@@ -86,7 +86,7 @@ def ask(environment: Mapping[str, str], seconds: float | None = None, python: st
         raise UserError(f"NumPy cannot be imported ({ran.answers['broken']['kind']}): see `labkit doctor`")
     try:
         seen = ran.answers["look"]
-        probe = Probe(seen["python"], seen["numpy"], Blas(**seen["blas"]))
+        probe = Probe(ran.answers["host"]["python"], seen["numpy"], Blas(**seen["blas"]))
         if seconds is not None:
             probe.n, probe.gflops = int(ran.answers["rates"]["n"]), positive(ran.answers["rates"]["float32"])
         return probe

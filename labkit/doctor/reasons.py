@@ -9,6 +9,7 @@ from labkit.doctor.facts import FEATURES, Facts
 from labkit.doctor.install import CHOOSE, install
 from labkit.machine.blas import CORE_TYPE
 
+X86_V2 = ("ssse3", "sse4_1", "sse4_2", "popcnt", "cx16")  # of Linux's names, what NumPy needs from 2.4 on
 LONGEST = 200  # characters of a message that is not known
 SEARCHED = ("LD_PRELOAD", "LD_LIBRARY_PATH")  # put other libraries in front of those that NumPy came with
 DIED = "died"  # the kind of a NumPy whose import ended the process
@@ -25,6 +26,11 @@ def why_broken(facts: Facts) -> tuple[str, str]:
     essence = original[1].strip() if original else _first_line(text)
     told = f"NumPy cannot be imported: {kind}: {essence}"
 
+    below = "sse2" in facts.flags and "avx" not in facts.flags
+    lacking = [flag for flag in X86_V2 if below and flag not in facts.flags]
+    if kind == DIED and "SIGILL" in text and (lacking or facts.emulated):
+        seen = f"NumPy cannot be imported: {essence}, such as {', '.join(lacking) or 'SSE4.2 and POPCNT (X86_V2)'}"
+        return seen, _for_cpu(facts)
     if kind == DIED:
         return f"NumPy cannot be imported: {essence}", _for_death(facts, text)
     lacks = re.search(
@@ -34,9 +40,8 @@ def why_broken(facts: Facts) -> tuple[str, str]:
         seen = (
             f"{kind}: this NumPy needs a CPU with {' '.join(lacks[1].split())}, and this one lacks {lacks[2].strip()}"
         )
-        if facts.virtual:
-            return f"{seen}: the virtual machine hides it", "virsh edit GUEST  # <cpu mode='host-passthrough'/>"
-        return seen, install(facts, "numpy<2.4")  # the last with a lower baseline
+        hides = f": {facts.emulated or 'the virtual machine'} hides it" if facts.emulated or facts.virtual else ""
+        return f"{seen}{hides}", _for_cpu(facts)
     if "cannot disable" in text or "cannot enable" in text or "NPY_" in text:
         variable = re.search(r"NPY_(?:DISABLE|ENABLE)_CPU_FEATURES", text)
         return told, f"unset {variable[0] if variable else ' '.join(FEATURES)}"
@@ -73,6 +78,15 @@ def why_broken(facts: Facts) -> tuple[str, str]:
     if "source directory" in text:
         return "the current folder is NumPy's source, whose files are not built", "cd .."
     return told, install(facts)
+
+
+def _for_cpu(facts: Facts) -> str:
+    """What helps where the CPU, as a process sees it, is below the baseline."""
+    if facts.emulated == "QEMU":
+        return "export QEMU_CPU=max"
+    if facts.virtual:
+        return "virsh edit GUEST  # <cpu mode='host-passthrough'/>; for QEMU: -cpu host"
+    return install(facts, "numpy<2.4")  # the last with a lower baseline
 
 
 def _for_death(facts: Facts, died: str) -> str:

@@ -51,17 +51,17 @@ def examine(python: str, thorough: bool = False, calls: bool = False) -> tuple[F
     """Look at the NumPy of a Python and at the machine, then measure."""
     ran = probe.examine(os.environ, [("look",)], python)
     told = ran.answers
-    if "broken" in told:
-        seen = {name: told["broken"][name] for name in ("python", "install")}
-        return facts.look(Blas(UNKNOWN, None, None, None), seen={**seen, "broken": told["broken"]}), Measured()
     if "look" not in told:
-        known = facts.look(Blas(UNKNOWN, None, None, None))
-        if not ran.died:
+        if not ran.died and "broken" not in told:
             raise UserError("the process that examines NumPy printed nonsense")
-        known.broken = {"kind": DIED, "text": f"the process that imports it {ran.died}"}
-        known.install["python"] = python
-        return known, Measured()
-    known = facts.look(Blas(**told["look"].pop("blas")), seen=told["look"])
+        died = {"kind": DIED, "text": f"the process that imports it {ran.died}"}
+        seen = {
+            "install": {"kind": "pip", "python": python},
+            **told.get("host", {}),
+            "broken": told.get("broken", died),
+        }
+        return facts.look(Blas(UNKNOWN, None, None, None), seen=seen), Measured()
+    known = facts.look(Blas(**told["look"].pop("blas")), seen={**told["look"], **told["host"]})
     known.hides, known.no_threads = _hiding(python), why_died(ran.errors) == NO_THREADS
     if known.threading == "openmp":
         ran = probe.examine(os.environ, [("wake",)], python, WAKE_SECONDS)
@@ -92,7 +92,7 @@ def as_record(known: Facts, measured: Measured, found: Sequence[Result]) -> str:
     told = {**asdict(known), **asdict(measured)}
     del told["install"]  # it has a path
     if told["broken"]:
-        told["broken"] = {name: told["broken"].get(name) for name in ("kind", "python")}
+        told["broken"] = {"kind": told["broken"]["kind"]}
     record = {
         "healthy": not findings(found),
         "findings": [

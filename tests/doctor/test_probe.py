@@ -54,7 +54,8 @@ def test_a_busy_machine_does_not_make_a_healthy_numpy_look_slow(used, own):
 
 
 BLAS = {"library": "openblas", "version": "0.3", "kernel": "SkylakeX", "threads": 2}
-LOOK = {"python": "3.13.0", "numpy": "2.3.0", "blas": BLAS}
+HOST = {"python": "3.13.0"}
+LOOK = {"numpy": "2.3.0", "blas": BLAS}
 RATES = {"n": 1024, "float32": 100.0}
 
 
@@ -79,18 +80,20 @@ def ask(monkeypatch):
 
 
 def test_an_answer_is_read_with_and_without_a_rate_between_whatever_else_is_printed(ask):
-    found = ask(printed(look=LOOK, rates=RATES))
+    found = ask(printed(host=HOST, look=LOOK, rates=RATES))
     assert (found.n, found.gflops, found.blas.kernel, found.blas.threads) == (1024, 100.0, "SkylakeX", 2)
-    assert ask(printed(look=LOOK), seconds=None).gflops == 0
+    assert ask(printed(host=HOST, look=LOOK), seconds=None).gflops == 0
 
 
 def test_what_was_known_before_a_process_died_is_kept_and_the_last_of_each_answer_counts():
-    ran = Ran(printed(look=LOOK, rates={"n": 64}).out + "\n" + printed(rates=RATES).out, "", "was ended by SIGILL")
+    ran = Ran(
+        printed(host=HOST, look=LOOK, rates={"n": 64}).out + "\n" + printed(rates=RATES).out, "", "was ended by SIGILL"
+    )
     ran.out += f'\n{examined.MARK}{{"rates": {{"n": 20'
-    assert ran.answers == {"look": LOOK, "rates": RATES}
+    assert ran.answers == {"host": HOST, "look": LOOK, "rates": RATES}
 
 
-NONSENSE = [{}, {"look": {**LOOK, "blas": None}}, {"look": LOOK, "rates": {**RATES, "n": None}}]
+NONSENSE = [{}, {"host": HOST}, {"look": {**LOOK, "blas": None}}, {"look": LOOK, "rates": {**RATES, "n": None}}]
 NONSENSE += [{"look": LOOK, "rates": {**RATES, "float32": rate}} for rate in (float("nan"), 0, -1, "x", None)]
 
 
