@@ -11,7 +11,7 @@ from typing import Any
 from labkit.machine.blas import CORE_TYPE, Blas
 from labkit.machine.clocks import driver, governor, nominal_ghz
 from labkit.machine.cpus import allowed_cpus, cpu_flags, emulated, guest, physical_cores, several_kinds
-from labkit.machine.limits import cpu_quota
+from labkit.machine.limits import cpu_quota, process_limits
 from labkit.machine.power import power
 from labkit.machine.system import ROOT
 from labkit.machine.threads import ALL_THREAD_VARIABLES
@@ -65,6 +65,7 @@ class Facts:
     features: list[str] = field(default_factory=list)  # beyond its baseline, that NumPy's own loops use
     pinned_to: int | None = None  # CPUs, if importing NumPy left fewer than before
     to_be_had: int | None = None  # CPUs, if the affinity leaves out some that the process may ask for
+    memory_mib: int | None = None  # of address space that the process's own limits allow
     hangs: str = ""  # what became of a process that used all threads, if it did not end by itself
     no_threads: bool = False  # the system refused to start the library's threads
     hides: str | None = None  # a file in the current folder that takes NumPy's place, or a standard module's
@@ -147,6 +148,7 @@ def look(
         virtual=bool(guest(root)),
         emulated=told.get("translator") or emulated(told.get("machine", ""), root),
         pinned_to=after if before and after and after < before else None,
+        memory_mib=min((limit >> 20 for limit, _ in process_limits()), default=None),
         to_be_had=most if before and most and most > before else None,
         **{name: told[name] for name in of_python if name in told},
     )

@@ -119,7 +119,8 @@ def run(command: Sequence[str], environment: Mapping[str, str], seconds: float, 
                 command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=out, stderr=errors
             )
         except OSError as error:
-            return Ran("", "", f"could not be started ({error.strerror})")
+            why = why_died(error.strerror or "") or error.strerror
+            return Ran("", "", f"could not be started ({why})")
         try:
             died = _wait(process, seconds, min(WAITED * seconds, most))
         finally:

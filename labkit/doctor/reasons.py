@@ -8,6 +8,7 @@ import re
 from labkit.doctor.facts import FEATURES, Facts
 from labkit.doctor.install import CHOOSE, install
 from labkit.machine.blas import CORE_TYPE
+from labkit.machine.limits import LEAST_ADDRESS_SPACE_MIB
 
 X86_V2 = ("ssse3", "sse4_1", "sse4_2", "popcnt", "cx16")  # of Linux's names, what NumPy needs from 2.4 on
 LONGEST = 200  # characters of a message that is not known
@@ -15,6 +16,7 @@ SEARCHED = ("LD_PRELOAD", "LD_LIBRARY_PATH")  # put other libraries in front of 
 DIED = "died"  # the kind of a NumPy whose import ended the process
 NO_THREADS = "the system refused to start threads: the limit of processes is too low (ulimit -u)"
 FOR_NO_THREADS = "export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1  # or raise the limit: ulimit -u"
+FOR_NO_MEMORY = "ulimit -v unlimited"
 NO_MEMORY = "the system refused memory: the limit is too low (ulimit -v)"
 
 
@@ -26,13 +28,19 @@ def why_broken(facts: Facts) -> tuple[str, str]:
     essence = original[1].strip() if original else _first_line(text)
     told = f"NumPy cannot be imported: {kind}: {essence}"
 
+    for refused, mend in ((NO_THREADS, FOR_NO_THREADS), (NO_MEMORY, FOR_NO_MEMORY)):
+        if refused in (said.get("printed"), why_died(text)) or refused in text:
+            return f"NumPy cannot be imported: {refused}", mend
+    if kind == DIED and facts.memory_mib is not None and facts.memory_mib < LEAST_ADDRESS_SPACE_MIB:
+        # OpenBLAS asks for memory again and again, and says nothing.
+        return f"NumPy cannot be imported: {NO_MEMORY}: {facts.memory_mib} MiB ({essence})", FOR_NO_MEMORY
     below = "sse2" in facts.flags and "avx" not in facts.flags
     lacking = [flag for flag in X86_V2 if below and flag not in facts.flags]
     if kind == DIED and "SIGILL" in text and (lacking or facts.emulated):
         seen = f"NumPy cannot be imported: {essence}, such as {', '.join(lacking) or 'SSE4.2 and POPCNT (X86_V2)'}"
         return seen, _for_cpu(facts)
     if kind == DIED:
-        return f"NumPy cannot be imported: {essence}", _for_death(facts, text)
+        return f"NumPy cannot be imported: {essence}", _for_death(facts)
     lacks = re.search(
         r"built with baseline optimizations:\s*\((.*?)\) but your machine doesn't support:\s*\((.*?)\)", text, re.S
     )
@@ -64,10 +72,7 @@ def why_broken(facts: Facts) -> tuple[str, str]:
     if old:
         return f"this NumPy was built for a newer system: {old[1]} is not here", install(facts, "numpy<2")
     if "failed to map segment" in text or kind == "MemoryError" or "annot allocate memory" in text:
-        return (
-            f"{told}: the limit of memory is too low, or the folder does not allow code to run",
-            "ulimit -v unlimited",
-        )
+        return f"{told}: the limit of memory is too low, or the folder does not allow code to run", FOR_NO_MEMORY
     unfit = re.search(r"([^\s/:]+): undefined symbol: (\w+)", text)
     if unfit:
         seen = f"two libraries do not fit each other: {unfit[1]} asks for {unfit[2]}, which none that is loaded has"
@@ -89,12 +94,8 @@ def _for_cpu(facts: Facts) -> str:
     return install(facts, "numpy<2.4")  # the last with a lower baseline
 
 
-def _for_death(facts: Facts, died: str) -> str:
+def _for_death(facts: Facts) -> str:
     """What to try after a process was ended."""
-    if NO_THREADS in died:
-        return FOR_NO_THREADS
-    if NO_MEMORY in died:
-        return "ulimit -v unlimited"
     stray = [name for name in (CORE_TYPE, "LD_PRELOAD", *FEATURES) if name in facts.environment]
     return f"unset {' '.join(stray)}" if stray else install(facts)
 

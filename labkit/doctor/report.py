@@ -60,6 +60,7 @@ def examine(python: str, thorough: bool = False, calls: bool = False) -> tuple[F
             **told.get("host", {}),
             "broken": told.get("broken", died),
         }
+        seen["broken"]["printed"] = why_died(ran.errors)
         return facts.look(Blas(UNKNOWN, None, None, None), seen=seen), Measured()
     known = facts.look(Blas(**told["look"].pop("blas")), seen={**told["look"], **told["host"]})
     known.hides, known.no_threads = _hiding(python), why_died(ran.errors) == NO_THREADS

@@ -60,8 +60,8 @@ def take_turns(
     started, ticks = monotonic(), _used()
     ends = started + most
     timer = Timer(most + 1, _kill, [processes])  # one that hangs is not waited for
-    timer.start()
     try:
+        timer.start()
         for setting in settings:
             with on_cpus(setting.cpus):
                 processes.append(
@@ -81,7 +81,7 @@ def take_turns(
                     mine.setdefault(n, []).append(seconds)
             if monotonic() > ends:
                 break
-    except (OSError, ValueError):  # one has ended, or printed nonsense: what there is stays
+    except (OSError, ValueError, RuntimeError):  # one has ended, or a limit allows no more of them: what there is stays
         pass
     finally:
         timer.cancel()

@@ -19,6 +19,7 @@ from facts_made_up import FAST, SOUND
 from labkit.doctor import bundle, checks, probe
 from labkit.doctor.facts import Facts, Fix, Measured
 from labkit.doctor.install import CHOOSE, THREADED
+from labkit.doctor.reasons import NO_THREADS
 from labkit.doctor.result import findings
 from labkit.machine import blas
 from labkit.machine.blas import Blas
@@ -97,6 +98,11 @@ BROKEN = [
     ("ValueError", IMPORTANT.format("something new"), {}, "ValueError: something new", "python -m pip"),
     ("died", "the process that imports it was ended by SIGILL", {}, "SIGILL", "python -m pip"),
     ("died", "the process that imports it was ended by SIGILL", {"flags": OLD}, "such as sse4_2, popcnt", "virsh edit"),
+    # OpenBLAS under a limit of three processes says why on standard error alone, and asks for memory without end.
+    ("ImportError", 'PyCapsule_Import could not import module "datetime"', {"printed": NO_THREADS}, "start threads",
+     "export OMP_NUM_THREADS=1"),
+    ("died", "the process that imports it used 6 s of processor time, and was ended", {"memory": 244}, "244 MiB",
+     "ulimit -v"),
     # Two choices of Debian's that do not fit each other, on Python 3.13; NumPy's own guess is around the cause.
     ("ImportError", "/lib/libblas.so.3: undefined symbol: blas_omp_number_max\n"
      + IMPORTANT.format("/lib/libblas.so.3: undefined symbol: blas_omp_number_max")
@@ -111,7 +117,14 @@ def test_a_numpy_that_cannot_be_imported_is_one_finding_with_the_essence_and_the
 ):
     said = {"kind": kind, "text": text, "suffix": SUFFIX, "extensions": [], "shadow": "", **more}
     install = {"kind": "debian", "python": "python"} if "debian" in more else SOUND.install
-    of = replace(SOUND, broken=said, virtual=True, install=install, flags=more.get("flags", SOUND.flags))
+    of = replace(
+        SOUND,
+        broken=said,
+        virtual=True,
+        install=install,
+        memory_mib=more.get("memory"),
+        flags=more.get("flags", SOUND.flags),
+    )
     found = findings(checks.results(of, Measured(busy=1.0)))
     assert found[0].check == "imported"
     assert [finding.check for finding in found[1:]] == ["processor"] * ("flags" in more)
