@@ -34,11 +34,10 @@ def kinds_of_cpu(root: Path = ROOT, allowed: frozenset[int] | None = None) -> li
     performance = cpu_list(text(root / "sys/devices/cpu_core/cpus"))  # only hybrid Intel CPUs have it
     if performance:
         return [kind for kind in (allowed & performance, allowed - performance) if kind]
-    capacity: dict[int, int] = {}
-    for name in ("cpu_capacity", "cpufreq/cpuinfo_max_freq"):  # the latter alone tells AMD's compact cores
-        capacity = {cpu: number(root / CPUS / f"cpu{cpu}/{name}") or 0 for cpu in allowed}
-        if any(capacity.values()):
-            break
+    capacity = {cpu: number(root / CPUS / f"cpu{cpu}/cpu_capacity") or 0 for cpu in allowed}
+    if not any(capacity.values()):  # as on AMD's, whose compact cores have a lower clock
+        clocks = {cpu: number(root / CPUS / f"cpu{cpu}/cpufreq/cpuinfo_max_freq") or 0 for cpu in allowed}
+        capacity = clocks if all(clocks.values()) else capacity
     kinds: list[frozenset[int]] = []
     left = allowed
     while left:

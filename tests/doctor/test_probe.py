@@ -9,8 +9,11 @@ import pytest
 
 from labkit.doctor import examined, probe, products
 from labkit.doctor.probe import Ran
+from labkit.doctor.turns import LARGE, SMALL, Setting, on_cpus, take_turns
 from labkit.errors import UserError
 from labkit.machine.blas import CORE_TYPE, loaded_blas
+from labkit.machine.cpus import allowed_cpus
+from labkit.machine.threads import ALL_THREAD_VARIABLES
 
 
 class Clock:
@@ -182,6 +185,21 @@ def test_sound_products_are_right_and_one_wrong_element_of_one_routine_is_found(
     assert all("1 of" in said for said in wrong)
 
 
+def test_errors_of_a_row_that_add_up_to_nothing_are_found():
+    draw = np.random.default_rng(1)
+    assert products._wrong(np.array([[1.0, -1.0]]), np.zeros((1, 3)), np.zeros((3, 2)), True, draw)[0] == 2
+
+
+def test_a_fault_of_one_remainder_only_is_found_by_shapes_drawn_at_random(monkeypatch):
+    monkeypatch.setattr(products, "SHAPES", ((3, 3, 3),))
+
+    def cases(a, b):
+        yield "A @ B", "AB", lambda: a @ b + (b.shape[1] % 16 == 15)
+
+    monkeypatch.setattr(products, "_cases", cases)
+    assert products.examine(0.2)["wrong"]
+
+
 @pytest.mark.parametrize("rounded", [np.float16, lambda x: x * np.nan])
 def test_reduced_precision_and_nan_are_wrong_though_integers_may_be_right(monkeypatch, rounded):
     monkeypatch.setattr(products, "SHAPES", ((9, 7, 8),))
@@ -197,3 +215,20 @@ def test_a_fault_of_large_products_is_looked_for_whatever_the_time_is():
     clock = iter(range(100000))
     tried = products.examine(300, clock=lambda: next(clock))["tried"]
     assert 200 < tried < 320
+
+
+# --- turns ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has an affinity")
+def test_two_settings_take_turns_one_that_dies_leaves_the_rest_and_an_affinity_is_seen_with_what_it_leaves_out():
+    one = {**os.environ, **dict.fromkeys(ALL_THREAD_VARIABLES, "1")}
+    found, _ = take_turns([Setting(one), Setting(one, frozenset({min(allowed_cpus())}))], most=0.3)
+    assert [set(mine) for mine in found] == [{SMALL, *LARGE}] * 2
+    assert all(seconds > 0 for mine in found for turns in mine.values() for seconds in turns)
+    found, _ = take_turns([Setting(one), Setting({**one, "PYTHONHOME": "/nowhere"})], most=0.3)
+    assert found[1] == {}
+    with on_cpus(frozenset({min(allowed_cpus())})):
+        seen = probe.examine(one, [("look",)]).answers["look"]["affinity"]
+    assert (seen[:2], seen[2] >= len(allowed_cpus())) == ([1, 1], True)
+    assert len(allowed_cpus()) == len(os.sched_getaffinity(0))

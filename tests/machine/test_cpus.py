@@ -47,12 +47,12 @@ def test_three_kinds_are_three_and_cores_that_boost_a_little_higher_are_not_a_ki
 
 def test_compact_cores_are_told_by_their_highest_clock_and_a_preferred_core_s_is_no_kind_of_its_own(tree):
     """As AMD states for two Zen 4 cores beside four Zen 4c; Linux gives them no capacity."""
-    clocks = {
-        f"{CPUS}/cpu{cpu}/cpufreq/cpuinfo_max_freq": f"{mhz}000" for cpu, mhz in enumerate([5000] * 4 + [3700] * 8)
-    }
-    assert cpus.kinds_of_cpu(tree(clocks)) == [{*range(4)}, {*range(4, 12)}]
-    preferred = {f"{CPUS}/cpu{cpu}/cpufreq/cpuinfo_max_freq": f"{mhz}000" for cpu, mhz in enumerate([5700, 5400])}
-    assert cpus.several_kinds(tree(preferred)) is None
+
+    def clocked(*mhz):
+        return tree({f"{CPUS}/cpu{cpu}/cpufreq/cpuinfo_max_freq": f"{clock}000" for cpu, clock in enumerate(mhz)})
+
+    assert cpus.kinds_of_cpu(clocked(*[5000] * 4, *[3700] * 8)) == [{*range(4)}, {*range(4, 12)}]
+    assert cpus.several_kinds(clocked(*[5700, 5400] * 6)) is None
 
 
 @pytest.mark.parametrize("garbled", ["", "none", "7-3", "0-99999999999", "-1"])
