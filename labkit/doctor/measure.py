@@ -198,7 +198,7 @@ def _threads(rounds: Rounds, cpus: frozenset[int] | None) -> Threads | None:
     turns, rivals = take_turns(settings, rounds.python, max(1.5, min(TURNS_SECONDS, rounds.left)))
     # More threads than CPUs wait for one another however free the machine is, so that their best turn is luck.
     reduce = median if known.blas.threads > room(known) else min
-    one, *other = [{n: reduce(seconds) for n, seconds in mine.items()} for mine in turns]
+    one, *other = [{n: (reduce if n in LARGE else min)(seconds) for n, seconds in mine.items()} for mine in turns]
     own = other.pop(0) if known.blas.threads > 1 else one
     sizes = set(LARGE).intersection(one, own, *other)
     if not sizes or len(settings) == 1:

@@ -22,6 +22,7 @@ SMALL = 100  # N: some 20 us, which threads can only slow down
 LARGE = (256, 512)  # some 0.4 and 3 ms: short enough to fall into a moment in which all CPUs are free
 TURN_SECONDS = 0.02
 TURNS = 20
+STARTS_SECONDS = 2.0  # for the processes to start on a busy machine
 
 
 @dataclass
@@ -59,7 +60,7 @@ def take_turns(
     found: list[dict[int, list[float]]] = [{} for _ in settings]
     started, ticks = monotonic(), _used()
     ends = started + most
-    timer = Timer(most + 1, _kill, [processes])  # one that hangs is not waited for
+    timer = Timer(most + STARTS_SECONDS, _kill, [processes])  # one that hangs is not waited for
     try:
         timer.start()
         for setting in settings:

@@ -253,6 +253,19 @@ def test_a_variable_is_a_finding_if_its_library_is_loaded_and_a_run_without_it_i
     assert (found.state, found.mend) == (state, f"unset {variable}" if state == "error" else "")
 
 
+def test_a_product_that_a_variable_makes_slow_is_mended_by_unsetting_it_and_not_by_another_numpy():
+    of = replace(SOUND, blas=Blas("mkl", None, None, 2), environment={"MKL_CBWR": "COMPATIBLE"})
+    slow = replace(FAST, gflops=37.0, stray={"MKL_CBWR": Fix("unset MKL_CBWR", None, [2.4])})
+    assert [found.mend for found in findings(of, slow)] == ["unset MKL_CBWR"] * 2
+
+
+def test_threads_that_never_return_are_an_error_that_names_what_limits_them():
+    hung = replace(SOUND, hangs="hung, and was ended after 6 s", environment={"OMP_THREAD_LIMIT": "1"})
+    assert (result("threads", hung).state, result("threads", hung).mend) == ("error", "unset OMP_THREAD_LIMIT")
+    died = replace(FAST, died="was ended by SIGSEGV", threads=None)
+    assert result("threads", measured=died).mend == "export OPENBLAS_NUM_THREADS=1"
+
+
 @pytest.mark.parametrize(("without", "state"), [(["X86_V3", "X86_V4"], "warning"), (["X86_V3"], "fine")])
 def test_disabled_features_are_those_that_this_numpy_uses_without_the_variable_and_not_what_it_names(without, state):
     of = replace(SOUND, features=["X86_V3"], environment={"NPY_DISABLE_CPU_FEATURES": "AVX2 X86_V4"})

@@ -17,7 +17,7 @@ import pytest
 from facts_made_up import FAST, SOUND
 
 from labkit.doctor import bundle, checks, probe
-from labkit.doctor.facts import Facts, Fix, Measured
+from labkit.doctor.facts import Facts, Fix, Measured, Threads
 from labkit.doctor.install import CHOOSE, THREADED
 from labkit.doctor.reasons import NO_THREADS
 from labkit.doctor.result import findings
@@ -31,7 +31,7 @@ ONE = "export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1  # or raise the limit: ul
 PATIENTS = {
     "debian-openblas-openmp": {},
     "debian-openblas-serial": {"threads": THREADED},
-    "debian-blis-openmp": {},
+    "debian-blis-openmp": {"threads": "export BLIS_NUM_THREADS=2"},
     "debian-atlas": {"library": APT, "speed": APT},
     "debian-netlib": {"library": APT, "speed": APT},
     "debian-openblas-few-processes": {"threads": ONE},
@@ -62,6 +62,8 @@ def recorded(name: str) -> tuple[Facts, Measured]:
     pairs = {key: tuple(of[key]) for key in ("governor", "power", "nominal_ghz")}
     facts = replace(SOUND, **{**of, **pairs, "blas": Blas(**of["blas"]), "flags": frozenset(of["flags"])})
     measured["fix"] = Fix(**measured["fix"]) if measured["fix"] else None
+    if "threads" in measured:
+        measured["threads"] = Threads(**measured["threads"])
     measured["stray"] = {variable: Fix(**fix) for variable, fix in measured["stray"].items()}
     return facts, replace(FAST, **measured)
 
