@@ -92,6 +92,7 @@ def as_record(known: Facts, measured: Measured, found: Sequence[Result]) -> str:
     """{"healthy", "findings", "checks", "facts"} as JSON."""
     told = {**asdict(known), **asdict(measured)}
     del told["install"]  # it has a path
+    told["environment"] = {name: without_folders(value) for name, value in known.environment.items()}
     if told["broken"]:
         told["broken"] = {"kind": told["broken"]["kind"]}
     record = {
