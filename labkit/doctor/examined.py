@@ -91,7 +91,7 @@ def _text(error: BaseException) -> str:
 
 
 def _install(numpy: str) -> dict[str, str]:
-    """{"kind": who manages this Python's packages, "python": its path}."""
+    """{"kind": who manages this Python's packages, "python": its path, "by": the variable that leads to this NumPy}."""
     own, settings = sys.prefix != sys.base_prefix, ""
     if own and os.path.exists(os.path.join(sys.prefix, "pyvenv.cfg")):
         with open(os.path.join(sys.prefix, "pyvenv.cfg"), encoding="utf-8") as file:
@@ -108,7 +108,9 @@ def _install(numpy: str) -> dict[str, str]:
         kind = "managed"
     else:
         kind = "pip" if find_spec("pip") else "no pip"
-    return {"kind": kind, "python": sys.executable}
+    paths = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    led = os.path.abspath(numpy).startswith(tuple(os.path.join(os.path.abspath(path), "") for path in paths))
+    return {"kind": kind, "python": sys.executable, "by": "PYTHONPATH" if led else ""}
 
 
 def look() -> None:

@@ -27,7 +27,12 @@ def python_of(facts: Facts) -> str:
 
 
 def install(facts: Facts, what: str = "numpy", again: bool = True) -> str:
-    """Install NumPy anew (`again`), or a newer one."""
+    """Install NumPy anew (`again`), or a newer one; where a variable leads past what is installed, without it."""
+    by = facts.install.get("by")
+    return f"unset {by} && {_command(facts, what, again)}" if by else _command(facts, what, again)
+
+
+def _command(facts: Facts, what: str, again: bool) -> str:
     python, kind = python_of(facts), facts.install["kind"]
     quoted = shlex.quote(what)
     if kind == "conda":

@@ -15,7 +15,8 @@ from typing import Any
 
 from labkit.doctor import probe
 from labkit.doctor.facts import FEATURES, LIMITS, OF_LIBRARY, Facts, Fix, Measured, Threads
-from labkit.doctor.of_numpy import asked_threads, fix_for, obeyed, room
+from labkit.doctor.of_numpy import fix_for
+from labkit.doctor.of_threads import asked_threads, obeyed, room
 from labkit.doctor.probe import REPOSITORY, Ran, Task, positive
 from labkit.doctor.turns import LARGE, SMALL, Setting, on_cpus, take_turns
 from labkit.errors import UserError

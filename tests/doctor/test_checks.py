@@ -6,7 +6,7 @@ import pytest
 import recorded
 from facts_made_up import AVX2, AVX512, FAST, SOUND, STRAY, openblas
 
-from labkit.doctor import checks, facts, of_numpy, preflight_warnings
+from labkit.doctor import checks, facts, of_numpy, of_threads, preflight_warnings
 from labkit.doctor.facts import Fix, Measured, Threads
 from labkit.doctor.measure import steal_between
 from labkit.doctor.result import findings as result_findings
@@ -129,7 +129,7 @@ def test_no_blas_and_the_reference_blas_are_errors_but_a_plain_name_with_speed_b
 
 def threads(asked, effective=2, cpus=2, quota=None, library="openblas"):
     blas = Blas(library, None, None, effective)
-    return of_numpy.threads(replace(SOUND, blas=blas, environment=asked, cpus=cpus, quota=quota), FAST)
+    return of_threads.threads(replace(SOUND, blas=blas, environment=asked, cpus=cpus, quota=quota), FAST)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_what_is_no_number_asks_for_nothing_and_nested_levels_count_by_the_outer
 def timed(asked=(), effective=2, threading="pthreads", to_be_had=None, **how):
     of = replace(SOUND, blas=openblas(None, effective), environment=dict(asked), cpus=8, online=8, to_be_had=to_be_had)
     timing = {"n": 512, "large": 1.9, "small": 1.0, "rivals": 0.0, **how}
-    return of_numpy.threads(replace(of, threading=threading), replace(FAST, threads=Threads(**timing)))
+    return of_threads.threads(replace(of, threading=threading), replace(FAST, threads=Threads(**timing)))
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_too_many_threads_are_mended_by_the_command_that_was_tried_and_never_by_
 
 def test_an_openblas_with_openmp_is_not_told_to_obey_a_variable_that_it_ignores():
     openmp = replace(SOUND, threading="openmp", blas=openblas("SkylakeX", 4), environment={"OPENBLAS_NUM_THREADS": "2"})
-    assert of_numpy.threads(openmp, FAST).mend == "export OMP_NUM_THREADS=2"
+    assert of_threads.threads(openmp, FAST).mend == "export OMP_NUM_THREADS=2"
 
 
 def test_importing_numpy_that_pins_the_process_is_an_error_that_names_the_variable():
@@ -301,6 +301,12 @@ def test_the_command_that_reinstalls_is_that_of_whoever_manages_the_python(kind,
     monkeypatch.setattr("labkit.doctor.install.python_of", lambda facts: "python")
     of = replace(SOUND, blas=Blas("none", None, None, None), install={"kind": kind, "python": "/opt/x/bin/python"})
     assert result("library", of).mend.startswith(command)
+
+
+def test_a_numpy_to_which_a_variable_leads_is_not_mended_by_installing_another_behind_it():
+    install = {"kind": "pip", "python": "python", "by": "PYTHONPATH"}
+    found = result("library", replace(SOUND, blas=Blas("none", None, None, None), install=install))
+    assert found.mend.startswith("unset PYTHONPATH && ")
 
 
 def test_a_python_that_the_shell_does_not_find_by_name_is_named_by_its_path(monkeypatch, tmp_path):
