@@ -76,7 +76,11 @@ def threads(facts: Facts, measured: Measured) -> Result:
         cost = None
         if timed and timed.gain:
             cost = f"a factor of {timed.gain:.2f} at N = {timed.n}, with {timed.other}; at N = 100 they are "
-            cost += f"{1 / timed.small:.3g} times slower than one" if timed.small < 1 else "no slower than one"
+            cost += (
+                f"{1 / timed.small:.3g} times slower than one"
+                if timed.small < 1 / LEAST_SLOWDOWN
+                else "no slower than one"
+            )
         return Result("error", f"too many threads: {has}", mend, cost)
     greedy = [name for name, count in asked.items() if count > most]
     if greedy and facts.threading != "serial":

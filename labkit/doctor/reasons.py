@@ -19,6 +19,17 @@ FOR_NO_THREADS = "export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1  # or raise th
 FOR_NO_MEMORY = "ulimit -v unlimited"
 NO_MEMORY = "the system refused memory: the limit is too low (ulimit -v)"
 
+# What a message says, what that means, and what to install.
+KNOWN = (
+    (r"(\S+): cannot open shared object file|Library not loaded: (\S+)", "a shared library is missing: {}", "numpy"),
+    (
+        r"version [`']((?:GLIBC|GLIBCXX|CXXABI)_[\d.]+)' not found",
+        "this NumPy is for a newer system: no {} here",
+        "numpy<2",
+    ),
+    (r"No module named '?(numpy)'?(?:$|\n)", "NumPy is not installed for this Python", "numpy"),
+)
+
 
 def why_broken(facts: Facts) -> tuple[str, str]:
     """(what is wrong, the fix) of a NumPy that cannot be imported."""
@@ -57,20 +68,15 @@ def why_broken(facts: Facts) -> tuple[str, str]:
         name = os.path.basename(said["shadow"])
         name = os.path.basename(os.path.dirname(said["shadow"])) if name == "__init__.py" else name
         return f"a file of the user's own, {name}, takes NumPy's place", f"mv {name} my_{name}"
-    if re.search(r"No module named '?numpy'?$", essence):
-        return "NumPy is not installed for this Python", install(facts)
     tag = str(said.get("suffix", "")).partition("-x86")[0].partition("-aarch")[0].partition("-darwin")[0].strip(".")
     other = [name for name in said.get("extensions", []) if not name.endswith(str(said.get("suffix", "")))]
     if re.search(r"No module named '?numpy\.(_core|core)\._multiarray_umath", text) and other:
         built = sorted({name.split(".")[1] for name in other if name.count(".") > 1})
         return f"NumPy's files are for {', '.join(built)}, and this Python is {tag}", install(facts)
-    missing = re.search(r"(\S+): cannot open shared object file|Library not loaded: (\S+)", text)
-    if missing:
-        name = os.path.basename(missing[1] or missing[2])
-        return f"a shared library is missing: {name}", install(facts)
-    old = re.search(r"version [`']((?:GLIBC|GLIBCXX|CXXABI)_[\d.]+)' not found", text)
-    if old:
-        return f"this NumPy was built for a newer system: {old[1]} is not here", install(facts, "numpy<2")
+    for pattern, seen, what in KNOWN:
+        match = re.search(pattern, text)
+        if match:
+            return seen.format(os.path.basename(next(filter(None, match.groups())))), install(facts, what)
     if "failed to map segment" in text or kind == "MemoryError" or "annot allocate memory" in text:
         return f"{told}: the limit of memory is too low, or the folder does not allow code to run", FOR_NO_MEMORY
     unfit = re.search(r"([^\s/:]+): undefined symbol: (\w+)", text)

@@ -138,12 +138,14 @@ def as_report(known: Facts, measured: Measured, found: Sequence[Result]) -> str:
     rows = {
         "NumPy": _headline(known),
         "installed by": known.install["kind"],
-        "BLAS": f"{known.blas}, {known.threading or 'threading unknown'}, {known.blas.threads} threads",
+        "BLAS": f"{known.blas}, {known.threading or 'threading unknown'}, {known.blas.threads or 'unknown'} threads",
         "CPU": f"{cpus.cpu_name() or 'unknown'}, {known.cpus} of {known.online} CPUs",
         "variables": " ".join(f"{name}={value}" for name, value in known.environment.items()) or "none",
         "np.matmul": f"{measured.gflops:.3g} GFLOPS fp32, {measured.double_gflops:.3g} fp64, N = {measured.n}",
         "peak": f"{measured.peak_gflops:.3g} GFLOPS" if measured.peak_gflops else "unknown",
     }
+    if not measured.gflops:
+        rows["np.matmul"] = "not timed"
     lines = [*(f"{name + ':':<14}{value}" for name, value in rows.items()), ""]
     lines += [f"{r.state:<8} {r.check}: {r.seen}" + (f" [{r.cost}]" if r.cost else "") for r in found]
     return "```\n" + without_folders("\n".join(lines)) + "\n```"

@@ -93,7 +93,7 @@ BROKEN = [
     ("ModuleNotFoundError", "No module named 'numpy'", {}, "not installed", "python -m pip"),
     ("AttributeError", "module 'numpy' has no attribute 'ndarray'", {"shadow": "/home/me/numpy.py"}, "numpy.py", "mv"),
     ("ImportError", IMPORTANT.format("/lib/libc.so.6: version `GLIBC_2.34' not found (required by x)"), {},
-     "newer system: GLIBC_2.34", "python -m pip"),
+     "newer system: no GLIBC_2.34", "python -m pip"),
     ("RuntimeError", "During parsing environment variable: 'NPY_DISABLE_CPU_FEATURES':\nYou cannot disable SSE2", {},
      "You cannot disable SSE2", "unset NPY_DISABLE_CPU_FEATURES"),
     ("ImportError", IMPORTANT.format("x.so: failed to map segment"), {}, "limit of memory", "ulimit"),
