@@ -180,7 +180,7 @@ def _threads(rounds: Rounds, cpus: frozenset[int] | None) -> Threads | None:
         return None
     settings = [Setting(rounds.one_thread), *([Setting(rounds.environment, cpus)] if known.blas.threads > 1 else [])]
     better, command = _better_number(known), ""
-    if known.to_be_had:
+    if known.to_be_had and known.blas.threads <= room(known):
         better, command = known.to_be_had, f"taskset -pc 0-{known.online - 1} $$"
         settings.append(Setting(rounds.environment, frozenset(range(known.online))))
     elif better:

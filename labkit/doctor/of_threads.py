@@ -82,6 +82,10 @@ def threads(facts: Facts, measured: Measured) -> Result:
                 else "no slower than one"
             )
         return Result("error", f"too many threads: {has}", mend, cost)
+    if facts.to_be_had and timed and (timed.gain or 0.0) >= LEAST_GAIN:
+        seen = f"the affinity of this process leaves it {cpus} of {facts.to_be_had} CPUs: {has}"
+        cost = f"a factor of {timed.gain:.2f} at N = {timed.n}, with {timed.other} threads"
+        return Result("warning", seen, f"{timed.command}  # or start it without taskset or numactl", cost)
     greedy = [name for name, count in asked.items() if count > most]
     if greedy and facts.threading != "serial":
         mend = " ".join(["export", *(f"{name}={most}" for name in greedy)])
@@ -105,9 +109,6 @@ def _by_timing(facts: Facts, measured: Measured, has: str) -> Result:
     if not timed or not effective:
         return Result(state, has)
     gain, cost = timed.gain or 0.0, f"a factor of {timed.gain or 0.0:.2f} at N = {timed.n}, with {timed.other} threads"
-    if gain >= LEAST_GAIN and facts.to_be_had:
-        seen = f"the affinity of this process leaves it {facts.cpus} of {facts.to_be_had} CPUs: {has}"
-        return Result("warning", seen, f"{timed.command}  # or start it without taskset or numactl", cost)
     if gain >= LEAST_GAIN and (timed.other or 0) > effective:
         seen = f"{effective} thread{'s are' if effective > 1 else ' is'} used of {room(facts)} CPUs: {has}"
         return Result("warning", seen, timed.command, cost)

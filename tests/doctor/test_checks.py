@@ -188,6 +188,8 @@ def timed(asked=(), effective=2, threading="pthreads", to_be_had=None, **how):
         ({"effective": 1, "threading": "serial"}, "warning", "built without threads", "python -m pip install"),
         ({"effective": 8, "to_be_had": 64, "other": 64, "command": "taskset -pc 0-63 $$", "gain": 5.0}, "warning",
          "affinity of this process leaves it 8 of 64 CPUs", "taskset -pc 0-63 $$"),
+        ({"asked": {"OPENBLAS_NUM_THREADS": "64"}, "effective": 8, "to_be_had": 64, "other": 64, "gain": 5.0,
+          "command": "taskset"}, "warning", "affinity of this process", "taskset"),
     ],
 )  # fmt: skip
 def test_threads_are_judged_by_what_they_gain_and_cost_and_other_programs_are_not_their_fault(how, state, word, mend):
