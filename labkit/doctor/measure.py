@@ -207,7 +207,10 @@ def _threads(rounds: Rounds, cpus: frozenset[int] | None) -> Threads | None:
     slow, fast = (own, other[0]) if other else (one, own)
     n = max(sizes, key=lambda n: slow[n] / fast[n])
     gain = own[n] / other[0][n] if other else None
-    return Threads(n, one[n] / own[n], one[SMALL] / own[SMALL], better, command, gain, rivals)
+    used = known.blas.threads  # a larger factor than there are threads is other programs', who slowed one thread
+    if gain and better and better > used:
+        gain = min(gain, better / used)
+    return Threads(n, min(one[n] / own[n], used), one[SMALL] / own[SMALL], better, command, gain, rivals)
 
 
 def _better_number(known: Facts) -> int | None:
