@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from labkit.doctor import of_machine, of_numpy
+from labkit.doctor import of_machine, of_numpy, of_threads
 from labkit.doctor.facts import Facts, Measured
 from labkit.doctor.result import Result, findings
 
 CHECKS = (
-    *(of_numpy.imported, of_numpy.product, of_numpy.library, of_numpy.others, of_numpy.kernel, of_numpy.speed),
-    *(of_numpy.double, of_numpy.variables, of_numpy.features, of_numpy.threads),
+    *(of_numpy.imported, of_numpy.product, of_numpy.library, of_numpy.others, of_numpy.kernel, of_numpy.variables),
+    *(of_numpy.speed, of_numpy.double, of_numpy.features, of_threads.threads),
     *(of_machine.quota, of_machine.processor, of_machine.governor, of_machine.power, of_machine.clock),
     *(of_machine.steal, of_machine.load, of_machine.core),
 )

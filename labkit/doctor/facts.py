@@ -11,7 +11,7 @@ from typing import Any
 from labkit.machine.blas import CORE_TYPE, Blas
 from labkit.machine.clocks import driver, governor, nominal_ghz
 from labkit.machine.cpus import allowed_cpus, cpu_flags, emulated, guest, physical_cores, several_kinds
-from labkit.machine.limits import cpu_quota
+from labkit.machine.limits import cpu_quota, process_limits
 from labkit.machine.power import power
 from labkit.machine.system import ROOT
 from labkit.machine.threads import ALL_THREAD_VARIABLES
@@ -19,11 +19,22 @@ from labkit.machine.threads import ALL_THREAD_VARIABLES
 FEATURES = ("NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES")  # what NumPy's own loops may use
 # Variables that change what a library does, beside the numbers of threads and CORE_TYPE.
 OF_LIBRARY = {
-    "mkl": ("MKL_CBWR", "MKL_DEBUG_CPU_TYPE", "MKL_ENABLE_INSTRUCTIONS", "MKL_VERBOSE", "MKL_THREADING_LAYER"),
+    "mkl": ("MKL_CBWR", "MKL_DEBUG_CPU_TYPE", "MKL_ENABLE_INSTRUCTIONS", "MKL_VERBOSE"),
+    "openblas": ("OPENBLAS_L2_SIZE", "OPENBLAS_BLOCK_FACTOR"),
     "blis": ("BLIS_ARCH_TYPE", "BLIS_JC_NT", "BLIS_IC_NT", "BLIS_JR_NT", "BLIS_IR_NT"),
 }
+LIMITS = ("MKL_THREADING_LAYER", "OMP_THREAD_LIMIT")  # of threads, whatever else is set
 _OF_ALL = tuple(name for names in OF_LIBRARY.values() for name in names)
-VARIABLES = (*ALL_THREAD_VARIABLES, CORE_TYPE, *FEATURES, *_OF_ALL, "OMP_PROC_BIND", "LD_PRELOAD")
+VARIABLES = (
+    *ALL_THREAD_VARIABLES,
+    CORE_TYPE,
+    *FEATURES,
+    *_OF_ALL,
+    *LIMITS,
+    "OMP_PROC_BIND",
+    "LD_PRELOAD",
+    "LD_LIBRARY_PATH",
+)
 
 
 @dataclass
@@ -53,6 +64,9 @@ class Facts:
     openmp: list[str] = field(default_factory=list)  # runtimes that are loaded
     features: list[str] = field(default_factory=list)  # beyond its baseline, that NumPy's own loops use
     pinned_to: int | None = None  # CPUs, if importing NumPy left fewer than before
+    to_be_had: int | None = None  # CPUs, if the affinity leaves out some that the process may ask for
+    memory_mib: int | None = None  # of address space that the process's own limits allow
+    hangs: str = ""  # what became of a process that used all threads, if it did not end by itself
     no_threads: bool = False  # the system refused to start the library's threads
     hides: str | None = None  # a file in the current folder that takes NumPy's place, or a standard module's
     broken: dict[str, Any] | None = None  # why NumPy cannot be imported, as examined._broken has it
@@ -71,9 +85,9 @@ class Fix:
 
 @dataclass
 class Threads:
-    """The user's own number of threads, beside one: times as fast by wall time, with `n` the large size.
+    """The user's own number of threads, beside one: times as fast by wall time at N = `n` and at N = 100.
 
-    `other` is a number that may be better: what sets it ("" if nothing does), and what it gains at the large size.
+    `other` is a number that may be better: what sets it ("" if nothing does), and what it gains at N = `n`.
     """
 
     n: int
@@ -82,7 +96,7 @@ class Threads:
     other: int | None = None
     command: str = ""
     gain: float | None = None
-    busy: float | None = None  # processor time over wall time with them: less than their number if they had to wait
+    rivals: float | None = None  # CPUs that other programs used meanwhile: what threads seem to cost may be theirs
 
 
 @dataclass
@@ -115,12 +129,12 @@ def look(
 ) -> Facts:
     """The facts, given the BLAS and what else the examined process has said of itself."""
     told = dict(seen or {})
-    before, after = told.get("affinity", (None, None))
+    before, after, most = told.get("affinity", (None, None, None))
     of_python = ("python", "numpy", "threading", "preloaded", "others", "openmp", "features", "broken", "install")
     return Facts(
         blas=blas,
         environment={name: environment[name] for name in VARIABLES if name in environment},
-        flags=cpu_flags(root),
+        flags=frozenset() if told.get("translator") else cpu_flags(root),  # those of the host, which it does not see
         cpus=len(allowed_cpus(root)),
         quota=cpu_quota(root),
         governor=governor(root),
@@ -132,8 +146,10 @@ def look(
         physical=physical_cores(root),
         kinds=several_kinds(root),
         virtual=bool(guest(root)),
-        emulated=emulated(told.get("machine", ""), root),
+        emulated=told.get("translator") or emulated(told.get("machine", ""), root),
         pinned_to=after if before and after and after < before else None,
+        memory_mib=min((limit >> 20 for limit, _ in process_limits()), default=None),
+        to_be_had=most if before and most and most > before else None,
         **{name: told[name] for name in of_python if name in told},
     )
 

@@ -8,6 +8,13 @@ import shutil
 
 from labkit.doctor.facts import Facts
 
+# Debian chooses among the libraries that are installed; a choice made by hand outlives an installation.
+CHOOSE = (
+    "for i in libblas.so.3 liblapack.so.3 libopenblas.so.0; do "
+    "sudo update-alternatives --auto $i-$(uname -m)-linux-gnu; done"
+)
+THREADED = f"sudo apt install libopenblas0-pthread && {CHOOSE}"
+
 
 def python_of(facts: Facts) -> str:
     """The examined Python as a shell finds it: by its name if that leads to it, else by its path."""
@@ -20,7 +27,12 @@ def python_of(facts: Facts) -> str:
 
 
 def install(facts: Facts, what: str = "numpy", again: bool = True) -> str:
-    """Install NumPy anew (`again`), or a newer one."""
+    """Install NumPy anew (`again`), or a newer one; where a variable leads past what is installed, without it."""
+    by = facts.install.get("by")
+    return f"unset {by} && {_command(facts, what, again)}" if by else _command(facts, what, again)
+
+
+def _command(facts: Facts, what: str, again: bool) -> str:
     python, kind = python_of(facts), facts.install["kind"]
     quoted = shlex.quote(what)
     if kind == "conda":
@@ -31,7 +43,7 @@ def install(facts: Facts, what: str = "numpy", again: bool = True) -> str:
         application = os.path.basename(os.path.dirname(os.path.dirname(facts.install["python"])))
         return f"pipx runpip {application} install {'--force-reinstall' if again else '--upgrade'} {quoted}"
     if kind == "debian" and again:
-        return "sudo apt install --reinstall python3-numpy libopenblas0-pthread"
+        return THREADED.replace("install", "install --reinstall python3-numpy", 1)
     if kind in ("debian", "managed"):  # pip refuses there; the distribution has no newer one
         return f"{python} -m venv fresh && fresh/bin/python -m pip install --only-binary numpy {quoted}"
     pip = f"{python} -m ensurepip && {python} -m pip" if kind == "no pip" else f"{python} -m pip"

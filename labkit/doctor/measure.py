@@ -14,19 +14,24 @@ from time import monotonic
 from typing import Any
 
 from labkit.doctor import probe
-from labkit.doctor.facts import FEATURES, OF_LIBRARY, Facts, Fix, Measured, Threads
-from labkit.doctor.of_numpy import asked_threads, fix_for, obeyed, room
+from labkit.doctor.facts import FEATURES, LIMITS, OF_LIBRARY, Facts, Fix, Measured, Threads
+from labkit.doctor.of_numpy import fix_for
+from labkit.doctor.of_threads import asked_threads, obeyed, room
 from labkit.doctor.probe import REPOSITORY, Ran, Task, positive
+from labkit.doctor.turns import LARGE, SMALL, Setting, on_cpus, take_turns
 from labkit.errors import UserError
 from labkit.machine.blas import CORE_TYPE, KERNEL_CLASSES, best_class
+from labkit.machine.cpus import allowed_cpus
 from labkit.machine.system import ROOT, cpu_ticks, text
 from labkit.machine.threads import ALL_THREAD_VARIABLES
 
 ROUNDS = 3  # the fewest with a median that one disturbed round does not move
 RATES: Task = ("rates", 0.4)  # seconds; some 9 products on a core with AVX-512
 PRODUCTS: Task = ("products", 0.6)  # seconds of processor time, once as it is and once in one thread
-BUDGET_SECONDS, THOROUGH_SECONDS = 9.5, 22.0  # for the rounds; the core is watched after them
-CORE_SECONDS, THOROUGH_CORE_SECONDS = 5.0, 30.0
+BUDGET_SECONDS, THOROUGH_SECONDS = 8.5, 22.0  # for the rounds; the core is watched after them
+CORE_SECONDS, THOROUGH_CORE_SECONDS, LEAST_CORE_SECONDS = 5.0, 30.0, 1.5
+ALL_SECONDS, THOROUGH_ALL_SECONDS = 15.0, 53.0  # where others take most of the machine, the core is watched for less
+TURNS_SECONDS = 3.5  # for threads in turns; a quiet machine needs three
 LEAST_SECONDS = 3.0  # that a process gets by the clock; its work takes one
 # No round begins later.
 LAST_START_SECONDS = 5.0
@@ -70,20 +75,30 @@ def measure(
     python: str = sys.executable,
     thorough: bool = False,
     calls: bool = False,
+    cpus: frozenset[int] | None = None,
 ) -> Measured:
-    """All that is measured, reduced; what fails stays unknown, and takes nothing else with it."""
+    """All that is measured, reduced; what fails stays unknown, and takes nothing else with it.
+
+    `cpus` are the user's own, if this process has kept to some of them.
+    """
     rounds = Rounds(known, environment, python, THOROUGH_SECONDS if thorough else BUDGET_SECONDS)
+    ends = monotonic() + (THOROUGH_ALL_SECONDS if thorough else ALL_SECONDS)
     found = Measured()
     before = cpu_ticks(text(ROOT / "proc/stat") or "")
-    as_it_is = rounds.run(rounds.environment, RATES, PRODUCTS)
+    # The limit is of the time of all threads together, which wait for one another at full speed.
+    at_once = max(1, min(known.blas.threads or 1, len(cpus or allowed_cpus())))
+    as_it_is = Ran("", "", known.hangs)
+    if not known.hangs:
+        with on_cpus(cpus):
+            as_it_is = rounds.run(rounds.environment, PRODUCTS, seconds=at_once * probe.PATIENCE_SECONDS)
     found.died = as_it_is.died
     found.products = as_it_is.answers.get("products")
     one = _in_rounds(rounds, found)
-    found.threads = _threads(rounds, as_it_is.answers.get("rates"), one)
+    found.threads = None if known.hangs else _threads(rounds, cpus)
     if thorough:
         found.faster = _faster(rounds, one)
     found.steal = steal_between(before, cpu_ticks(text(ROOT / "proc/stat") or ""))
-    alone = THOROUGH_CORE_SECONDS if thorough else CORE_SECONDS
+    alone = max(LEAST_CORE_SECONDS, min(THOROUGH_CORE_SECONDS if thorough else CORE_SECONDS, ends - monotonic()))
     tasks: list[Task] = [("core", alone, 1.0), *([("calls",)] if calls else [])]
     ran = probe.examine(rounds.one_thread, tasks, python, alone + 3, alone + 8)
     found.core, found.calls = ran.answers.get("core"), ran.answers.get("calls")
@@ -158,26 +173,44 @@ def _stray(known: Facts) -> Iterator[str]:
     yield from (name for name in (*OF_LIBRARY.get(library, ()), *FEATURES) if name in known.environment)
 
 
-def _threads(rounds: Rounds, mine: Mapping[str, Any] | None, one: Mapping[str, Any]) -> Threads | None:
-    """The user's number of threads beside one, and beside a number that may be better, by wall time."""
-    known, effective = rounds.known, rounds.known.blas.threads
-    if not mine or "small" not in mine or "small" not in one or mine["n"] != one["n"]:
+def _threads(rounds: Rounds, cpus: frozenset[int] | None) -> Threads | None:
+    """The user's number of threads beside one, and beside a number that may be better, by wall time in turns."""
+    known = rounds.known
+    if not known.blas.threads or known.threading == "serial":
         return None
-    found = Threads(int(mine["n"]), mine["large"] / one["large"], mine["small"] / one["small"], busy=mine["busy"])
-    better = _better_number(known)
-    if better is None or effective is None or rounds.left < LAST_START_SECONDS:
-        return found
-    found.other = better
-    names = sorted(obeyed(known), key=lambda name: name not in asked_threads(known))
-    for name in names:  # which of them this build obeys is found out by trying
-        ran = rounds.run({**rounds.environment, name: str(better)}, ("look",), RATES)
-        rates, look = ran.answers.get("rates"), ran.answers.get("look")
-        if rates and look and look["blas"]["threads"] == better and rates["n"] == mine["n"]:
-            again = rounds.run(rounds.environment, RATES).answers.get("rates", mine)
-            found.command = f"export {name}={better}"
-            found.gain = rates["large"] / median([mine["large"], again["large"]])
-            break
-    return found
+    settings = [Setting(rounds.one_thread), *([Setting(rounds.environment, cpus)] if known.blas.threads > 1 else [])]
+    better, command = _better_number(known), ""
+    if known.to_be_had and known.blas.threads <= room(known):
+        better, command = known.to_be_had, f"taskset -pc 0-{known.online - 1} $$"
+        settings.append(Setting(rounds.environment, frozenset(range(known.online))))
+    elif better:
+        # What this build obeys is found out by trying: a variable that is set, the others, or to unset what limits it.
+        tries = [(f"export {name}={better}", {name: str(better)}) for name in obeyed(known)]
+        tries.sort(key=lambda pair: not asked_threads(known).keys() & pair[1].keys())
+        tries += [(f"unset {name}", {name: ""}) for name in LIMITS if name in known.environment]
+        for tried, change in tries:
+            changed = {name: value for name, value in {**rounds.environment, **change}.items() if value}
+            with on_cpus(cpus):
+                look = rounds.run(changed, ("look",)).answers.get("look")
+            if look and look["blas"]["threads"] == better:
+                settings.append(Setting(changed, cpus))
+                command = tried
+                break
+    turns, rivals = take_turns(settings, rounds.python, max(1.5, min(TURNS_SECONDS, rounds.left)))
+    # More threads than CPUs wait for one another however free the machine is, so that their best turn is luck.
+    reduce = median if known.blas.threads > room(known) else min
+    one, *other = [{n: (reduce if n in LARGE else min)(seconds) for n, seconds in mine.items()} for mine in turns]
+    own = other.pop(0) if known.blas.threads > 1 else one
+    sizes = set(LARGE).intersection(one, own, *other)
+    if not sizes or len(settings) == 1:
+        return None
+    slow, fast = (own, other[0]) if other else (one, own)
+    n = max(sizes, key=lambda n: slow[n] / fast[n])
+    gain = own[n] / other[0][n] if other else None
+    used = known.blas.threads  # a larger factor than there are threads is other programs', who slowed one thread
+    if gain and better and better > used:
+        gain = min(gain, better / used)
+    return Threads(n, min(one[n] / own[n], used), one[SMALL] / own[SMALL], better, command, gain, rivals)
 
 
 def _better_number(known: Facts) -> int | None:
@@ -232,7 +265,9 @@ def _peak(python: str, environment: Mapping[str, str], left: float) -> tuple[flo
     kept = {name: value for name, value in environment.items() if python == sys.executable or name not in FOREIGN}
     if REPOSITORY.name not in ("site-packages", "dist-packages"):  # else it finds labkit anyway
         kept["PYTHONPATH"] = os.pathsep.join([*filter(None, [kept.get("PYTHONPATH")]), str(REPOSITORY)])
-    ran = probe.run([python, "-P", "-m", "labkit", "roofline", "--probe"], kept, PEAK_PATIENCE_SECONDS, max(1.0, left))
+    ran = probe.run(
+        [python, "-P", "-m", "labkit", "roofline", "--probe"], kept, PEAK_PATIENCE_SECONDS, max(LEAST_SECONDS, left)
+    )
     try:
         found = probe.last_object(ran.out)
         return positive(found["fp32_fma_gflops"]), positive(found["clock_ghz"])

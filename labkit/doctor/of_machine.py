@@ -24,8 +24,8 @@ def quota(facts: Facts, _: Measured) -> Result:
 def processor(facts: Facts, _: Measured) -> Result:
     """Whether this Python sees the CPU as it is."""
     if facts.emulated:
-        seen = f"this Python is built for another kind of CPU: {facts.emulated} translates its instructions"
-        return Result("error", seen, "python3 -c 'import platform; print(platform.machine())'  # install a native one")
+        seen = f"{facts.emulated} translates the instructions of this Python, which makes all of it slow"
+        return Result("error", seen, "uname -m  # install a Python for this CPU, and start it without a translator")
     if facts.virtual and facts.flags and "avx2" not in facts.flags:
         seen = f"the virtual machine hides AVX{'' if 'avx' not in facts.flags else '2'}, which its host likely has"
         return Result("warning", seen, "virsh edit GUEST  # <cpu mode='host-passthrough'/>; for QEMU: -cpu host")

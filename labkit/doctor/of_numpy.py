@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
 from statistics import median
 
 from labkit.doctor.facts import FEATURES, OF_LIBRARY, Facts, Measured
 from labkit.doctor.install import install
-from labkit.doctor.reasons import FOR_NO_THREADS, NO_THREADS, why_broken
+from labkit.doctor.reasons import why_broken
 from labkit.doctor.result import LEAST_FACTOR, Result, State, findings, times
 from labkit.machine.blas import (
     CORE_TYPE,
@@ -21,18 +20,13 @@ from labkit.machine.blas import (
     has_matrix_unit,
     kernel_class,
 )
-from labkit.machine.threads import ALL_THREAD_VARIABLES, VARIABLES_OF
 
 # A BLAS written for its CPU reaches 75 to 95 % of the peak at N = 1024, one of a lower class less than half.
 LEAST_FRACTION = 0.5
 # If the peak is unknown: GFLOPS that a product without a BLAS stays below by ten times, and one with it seldom.
 LEAST_GFLOPS, LEAST_N = 10.0, 256
 DOUBLE = 2.0  # a vector holds half as many numbers of fp64 as of fp32: half the peak
-# A call with threads that is slower than this over one thread is one that they cost.
-LEAST_SLOWDOWN = 1.3
-QUIET = 0.9  # of one thread's time that it had its core: below, other programs are what slows threads
-# What all CPUs must gain before one thread is called too few.
-LEAST_GAIN = 1.3
+FATAL = re.compile("was ended by|hung|ended with|used")  # not one that others kept from its time
 _PLAIN_BLAS = ("netlib", "reference", "blas", "cblas", "refblas")
 
 
@@ -81,6 +75,7 @@ def others(facts: Facts, _: Measured) -> Result:
         seen = f"{names} are loaded: each OpenMP runtime starts its own threads, and together they may hang"
         gnu = facts.blas.library == "mkl" and "libgomp" in facts.openmp
         mend = "export MKL_THREADING_LAYER=GNU" if gnu else "export OMP_NUM_THREADS=1"
+        mend = "unset LD_PRELOAD" if "LD_PRELOAD" in facts.environment else mend
         return Result("warning", seen, mend)
     if facts.preloaded and "LD_PRELOAD" in facts.environment:
         seen = f"{facts.blas} is preloaded, and takes the place of the library that NumPy came with"
@@ -95,7 +90,7 @@ def speed(facts: Facts, measured: Measured) -> Result:
     rate, peak = measured.gflops, measured.peak_gflops
     if not rate:
         seen = f"np.matmul was not timed: the process {measured.died or 'was not run'}"
-        if measured.died.startswith(("was ended by", "hung", "ended with")):
+        if FATAL.match(measured.died):
             stray = [name for name in (CORE_TYPE, "LD_PRELOAD") if name in facts.environment]
             return Result("error", seen, f"unset {' '.join(stray)}" if stray else install(facts, again=False))
         return Result("unknown", seen)
@@ -110,7 +105,12 @@ def speed(facts: Facts, measured: Measured) -> Result:
     if rate / peak >= LEAST_FRACTION:
         return Result("fine", seen)
     mend = others(facts, measured).mend if facts.preloaded else ""
-    mend = mend or kernel(facts, measured).mend or install(facts, again=not facts.blas.kernel)
+    mend = (
+        mend
+        or variables(facts, measured).mend
+        or kernel(facts, measured).mend
+        or install(facts, again=not facts.blas.kernel)
+    )
     return Result("error", seen, mend, f"a factor of {peak / rate:.3g} to the measured peak")
 
 
@@ -229,101 +229,3 @@ def _rank(kernel: str) -> int:
 def _with_class(kernel: str) -> str:
     known = kernel_class(kernel)
     return f"{kernel} ({known.name})" if known else kernel
-
-
-def obeyed(facts: Facts) -> tuple[str, ...]:
-    """The variables that set this library's number of threads, the first that is set before the others."""
-    if facts.threading == "serial":
-        return ()
-    names = VARIABLES_OF.get(facts.blas.library, ALL_THREAD_VARIABLES)
-    if facts.blas.library == "openblas" and facts.threading == "openmp":
-        names = ("OMP_NUM_THREADS",)  # older builds ignore the others, and newer ones obey this one too
-    return names
-
-
-def asked_threads(facts: Facts) -> dict[str, int]:
-    """The numbers of threads that variables ask for."""
-    asked = {}
-    for name in ALL_THREAD_VARIABLES:  # OpenMP takes one number per nested level; what is no number asks for nothing
-        count = re.match(r"\s*0*([1-9][0-9]{0,8})\s*(,|$)", facts.environment.get(name, ""))
-        if count:
-            asked[name] = int(count[1])
-    return asked
-
-
-def variable_of(facts: Facts) -> str:
-    """The variable that sets this library's number of threads: one that is set, else the first that it obeys."""
-    names = obeyed(facts) or ("OMP_NUM_THREADS",)
-    return next((name for name in names if name in facts.environment), names[0])
-
-
-def room(facts: Facts) -> int:
-    """How many threads there are CPUs and CPU time for."""
-    return min(facts.cpus, math.ceil(facts.quota)) if facts.quota else facts.cpus
-
-
-def threads(facts: Facts, measured: Measured) -> Result:
-    """Whether there are more threads than CPUs and CPU time for, or too few, or such as cost more than they gain."""
-    effective, cpus, most, asked = facts.blas.threads, facts.cpus, room(facts), asked_threads(facts)
-    names, timed = obeyed(facts), measured.threads
-    variable = variable_of(facts) if names else None
-
-    settings = ", ".join(f"{name}={count}" for name, count in asked.items()) or "no variable asks for a number"
-    has = f"{settings}; the BLAS uses {effective or 'an unknown number'}, on {cpus} CPU{'s' if cpus != 1 else ''}"
-    has += f" of {facts.online}" if facts.online > cpus else ""
-    has += f" and a quota of {facts.quota:g} of their time" if facts.quota else ""
-    if facts.no_threads or NO_THREADS in measured.died:
-        return Result("error", f"{NO_THREADS}; {has}", FOR_NO_THREADS, measured.died or None)
-    if facts.pinned_to:
-        seen = f"importing NumPy pins this process to {facts.pinned_to} of {cpus} CPUs"
-        named = "OMP_PROC_BIND" if "OMP_PROC_BIND" in facts.environment else "OPENBLAS_MAIN_FREE"
-        return Result("error", seen, f"unset {named}" if named == "OMP_PROC_BIND" else f"export {named}=1")
-    if effective and effective > most and asked.get(variable or "") != most:  # else code sets them, see below
-        mend = timed.command if timed and timed.command else f"export {variable}={most}"
-        cost = f"a factor of {timed.gain:.2f} at N = {timed.n}, with {timed.other}" if timed and timed.gain else None
-        return Result("error", f"too many threads: {has}", mend, cost)
-    greedy = [name for name, count in asked.items() if count > most]
-    if greedy and facts.threading != "serial":
-        mend = " ".join(["export", *(f"{name}={most}" for name in greedy)])
-        return Result("warning", f"more threads asked for than there is room for: {has}", mend)
-    if effective and variable and effective > asked.get(variable, effective):
-        mend = "python -v -c 'import numpy' 2>&1 | grep -i sitecustomize  # look for code that sets threads"
-        return Result("warning", f"more threads than were asked for: {has}", mend)
-    return _by_timing(facts, measured, has)
-
-
-def _by_timing(facts: Facts, measured: Measured, has: str) -> Result:
-    """What the timing says of a number of threads for which there is room."""
-    timed, effective = measured.threads, facts.blas.threads
-    state: State = "fine" if effective else "unknown"
-    if not timed:
-        return Result(state, has)
-    if findings([library(facts, measured)]):  # one cause is one finding
-        return Result(state, has)
-    if effective == 1 and room(facts) > 1 and facts.threading == "serial":
-        mend = "sudo apt install libopenblas0-pthread" if facts.install["kind"] == "debian" else install(facts)
-        return Result(
-            "warning", f"one thread is used of {room(facts)} CPUs: the library was built without threads", mend
-        )
-    others_run = measured.busy is not None and measured.busy < QUIET
-    waited = effective and timed.busy is not None and timed.busy < QUIET * effective
-    if others_run or waited or (facts.load or 0.0) * facts.online >= 1:  # one that wants a CPU all the time
-        return Result(state, f"{has}; not judged by timing, as other programs run")
-    if timed.gain and timed.gain >= LEAST_GAIN and timed.other and effective and timed.other > effective:
-        seen = f"{effective} thread{'s are' if effective > 1 else ' is'} used of {room(facts)} CPUs: {has}"
-        cost = f"a factor of {timed.gain:.2f} at N = {timed.n}, with {timed.other} threads"
-        return Result("warning", seen, timed.command, cost)
-    if timed.gain and timed.gain >= LEAST_FACTOR and timed.other and effective and timed.other < effective:
-        seen = f"{effective} threads share {timed.other} cores: {has}"
-        return Result("warning", seen, timed.command, f"a factor of {timed.gain:.2f} at N = {timed.n}")
-    if effective and effective > 1:
-        by = f"{has}: {timed.large:.2f} times as fast as one at N = {timed.n}, {timed.small:.2f} times at N = 100"
-        if timed.small < 1 / LEAST_SLOWDOWN:
-            seen = f"{effective} threads make N = 100 {1 / timed.small:.1f} times slower here; {by}"
-            mend = f"export {variable_of(facts)}=1  # if your matrices are small"
-            return Result("warning", seen, mend, f"a factor of {1 / timed.small:.2f} at N = 100")
-        if timed.large < LEAST_FACTOR:
-            mend = f"export {variable_of(facts)}=1  # or look what holds them back: taskset -cp $$"
-            return Result("warning", f"{effective} threads are no faster than one: {by}", mend)
-        return Result(state, by)
-    return Result(state, has)

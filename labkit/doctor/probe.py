@@ -14,8 +14,6 @@ from typing import IO, Any
 
 from labkit.doctor.examined import MARK
 from labkit.doctor.reasons import LONGEST, why_died
-from labkit.errors import UserError
-from labkit.machine.blas import CORE_TYPE, Blas
 from labkit.machine.process import how_it_ended, processor_seconds_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]  # the folder or the archive that labkit is in
@@ -42,17 +40,6 @@ Task = Sequence[Any]  # a name of examined.TASKS, and its arguments
 
 
 @dataclass
-class Probe:
-    """What the process reported; n and gflops are 0 if nothing was timed."""
-
-    python: str
-    numpy: str
-    blas: Blas
-    n: int = 0
-    gflops: float = 0.0
-
-
-@dataclass
 class Ran:
     """What a process printed; `died` continues a sentence that names it, and is empty if it ended as it should."""
 
@@ -71,26 +58,6 @@ class Ran:
                 except (TypeError, ValueError):  # cut off
                     continue
         return found
-
-
-def ask(environment: Mapping[str, str], seconds: float | None = None, python: str = sys.executable) -> Probe:
-    """Examine NumPy in a process with this environment; with seconds, time np.matmul for about as long.
-
-    A UserError if it cannot be examined.
-    """
-    tasks: list[Task] = [("look",), *([] if seconds is None else [("rates", seconds)])]
-    ran = examine(environment, tasks, python)
-    if "broken" in ran.answers:
-        raise UserError(f"NumPy cannot be imported ({ran.answers['broken']['kind']}): see `labkit doctor`")
-    try:
-        seen = ran.answers["look"]
-        probe = Probe(seen["python"], seen["numpy"], Blas(**seen["blas"]))
-        if seconds is not None:
-            probe.n, probe.gflops = int(ran.answers["rates"]["n"]), positive(ran.answers["rates"]["float32"])
-        return probe
-    except (KeyError, TypeError, ValueError):
-        hint = f"; {CORE_TYPE} is set and may be the reason: unset it" if CORE_TYPE in environment else ""
-        raise UserError(f"the process that examines NumPy {ran.died or 'printed nonsense'}{hint}") from None
 
 
 def command_of(tasks: Sequence[Task], python: str = sys.executable) -> list[str]:
@@ -117,7 +84,8 @@ def run(command: Sequence[str], environment: Mapping[str, str], seconds: float, 
                 command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=out, stderr=errors
             )
         except OSError as error:
-            return Ran("", "", f"could not be started ({error.strerror})")
+            why = why_died(error.strerror or "") or error.strerror
+            return Ran("", "", f"could not be started ({why})")
         try:
             died = _wait(process, seconds, min(WAITED * seconds, most))
         finally:

@@ -10,11 +10,15 @@ import numpy as np
 
 # (M, K, N): odd and even, tiny, one row, one column, a long K, and large enough to be cut up among threads.
 SHAPES = (
-    *((1, 7, 5), (3, 3, 3), (17, 31, 13), (63, 65, 67), (1, 300, 129), (129, 300, 1), (64, 2000, 33)),
-    *((128, 128, 128), (255, 257, 129), (200, 200, 200)),
+    *((1, 7, 5), (3, 3, 3), (17, 31, 13), (63, 65, 67), (1, 300, 129), (129, 300, 1), (33, 2000, 17)),
+    *((128, 128, 128), (255, 257, 129), (111, 47, 127), (300, 310, 520), (1025, 130, 1030)),
 )
-MOST = 20  # times that all of it is done: some faults are there only now and then
+RANDOM = 160  # then random shapes up to this: some faults are those of a remainder, or are there only now and then
+LONGEST = 400  # columns of A up to which A.T @ A is tried: it has K squared elements
 INTEGERS = 8  # |x| up to this: every partial sum of K < 2^18 terms is exact in fp32
+WEIGHTS = 1000  # with random weights up to this, the errors of a row do not add up to nothing
+ROWS = 16  # that are compared element by element: those in which an error is, or random ones
+WAITED = 4  # so many times as long by the clock, where others take the core
 Matrix = Any
 
 
@@ -28,7 +32,8 @@ def _cases(a: Matrix, b: Matrix) -> Iterator[tuple[str, str, Callable[[], Matrix
     out = np.full((len(a), b.shape[1]), np.nan, a.dtype)  # what is there must not be added to
     yield "A @ B", "AB", lambda: a @ b
     yield "A @ A.T", "AA'", lambda: a @ a.T
-    yield "A.T @ A", "A'A", lambda: a.T @ a
+    if a.shape[1] <= LONGEST:
+        yield "A.T @ A", "A'A", lambda: a.T @ a
     yield "A.T @ B", "AB", lambda: at.T @ b
     yield "A @ B.T", "AB", lambda: a @ bt.T
     yield "A.T @ B.T", "AB", lambda: at.T @ bt.T
@@ -39,59 +44,63 @@ def _cases(a: Matrix, b: Matrix) -> Iterator[tuple[str, str, Callable[[], Matrix
     yield "np.matmul(A, B, out=C)", "AB", lambda: np.matmul(a, b, out=out)
 
 
-def _operands(which: str, a: Matrix, b: Matrix) -> tuple[str, Matrix, Matrix]:
-    """einsum's subscripts and what they multiply."""
-    return {
-        "AB": ("ik,kj->ij", a, b),
-        "AA'": ("ik,jk->ij", a, a),
-        "A'A": ("ki,kj->ij", a, a),
-        "Ax": ("ik,k->i", a, b[:, 0]),
-        "xB": ("k,kj->j", a[0], b),
-    }[which]
+def _factors(which: str, a: Matrix, b: Matrix) -> tuple[Matrix, Matrix]:
+    """The two matrices that are multiplied; a vector is a matrix of one row or column."""
+    return {"AB": (a, b), "AA'": (a, a.T), "A'A": (a.T, a), "Ax": (a, b[:, :1]), "xB": (a[:1], b)}[which]
 
 
-def _expected(which: str, exact: bool, a: Matrix, b: Matrix) -> tuple[Matrix, Matrix]:
-    """(the product by NumPy's own loop in fp64, how far any other may be from it)."""
-    subscripts, left, right = _operands(which, a.astype(float), b.astype(float))
-    product = np.einsum(subscripts, left, right, optimize=False)
-    if exact:
-        return product, 0.0
-    unit = float(np.finfo(a.dtype).eps) / 2 * (len(a) if which == "A'A" else a.shape[1])
-    return product, 2 * unit / (1 - unit) * np.einsum(subscripts, abs(left), abs(right), optimize=False)
+def _times(a: Matrix, b: Matrix) -> Matrix:
+    """The product in fp64 by NumPy's own loop."""
+    subscripts = "ik,k->i" if b.ndim == 1 else "ik,kj->ij"
+    return np.einsum(subscripts, a.astype(float), b.astype(float), optimize=False)
 
 
-def examine(seconds: float, clock: Callable[[], float] = time.process_time) -> dict[str, Any]:
-    """{"tried": how many products, "wrong": a sentence for each kind that is}, in so much processor time, permuted.
+def _wrong(found: Matrix, a: Matrix, b: Matrix, exact: bool, draw: Any) -> tuple[int, int, float]:
+    """(elements of a product that are off, how many were compared, the largest error).
 
-    Integers must come out exactly, others within the bound of any order of summation: 2 g_K |A||B|.
+    Integers must come out exactly: each row's weighted sum is compared first, which takes N squared steps and not N
+    cubed. Others must lie within the bound of any order of summation, 2 g_K |A||B|, in some rows.
     """
-    draw, started = np.random.default_rng(42), clock()
-    cases = []
-    for group in ((shape, dtype, exact) for shape in SHAPES for dtype in ("float32", "float64") for exact in (0, 1)):
-        shape, dtype, exact = group
+    found = found.reshape(len(a), b.shape[1])
+    if exact:
+        weights = draw.integers(1, WEIGHTS, b.shape[1])
+        rows = np.flatnonzero(~(_times(found, weights) == _times(a, _times(b, weights))))[:ROWS]
+    else:
+        rows = draw.permutation(len(a))[:ROWS]
+    if not len(rows):
+        return 0, found.size, 0.0
+    error = abs(found[rows] - _times(a[rows], b))
+    unit = 0.0 if exact else float(np.finfo(found.dtype).eps) / 2 * a.shape[1]
+    bound = 2 * unit / (1 - unit) * _times(abs(a[rows]), abs(b))
+    return int((~(error <= bound)).sum()), error.size, float(np.max(error))  # nan is off too
+
+
+def _groups(draw: Any) -> Iterator[tuple[tuple[int, ...], str, bool]]:
+    """(shape, dtype, whether of integers): those of SHAPES, then random ones without end."""
+    kinds = [(dtype, exact) for dtype in ("float32", "float64") for exact in (True, False)]
+    yield from ((shape, *kind) for shape in SHAPES for kind in kinds)
+    while True:
+        yield (tuple(int(size) for size in draw.integers(1, RANDOM, 3)), *kinds[draw.integers(len(kinds))])
+
+
+def examine(seconds: float, clock: Callable[[], float] = time.thread_time) -> dict[str, Any]:
+    """{"tried": how many products, "wrong": a sentence for each kind that is}, in so many seconds of this thread."""
+    draw, started, began = np.random.default_rng(42), clock(), time.monotonic()
+    wrong: dict[str, str] = {}
+    tried = 0
+    for shape, dtype, exact in _groups(draw):
         a, b = (
             (draw.integers(-INTEGERS, INTEGERS + 1, size) if exact else draw.standard_normal(size)).astype(dtype)
             for size in (shape[:2], shape[1:])
         )
-        cases += [(group, a, b, *case) for case in _cases(a, b)]
-    known: dict[Any, tuple[Matrix, Matrix]] = {}
-    wrong: dict[str, str] = {}
-    tried = 0
-    for index in (int(i) for _ in range(MOST) for i in draw.permutation(len(cases))):
-        if clock() - started > seconds and tried:
-            break
-        (shape, dtype, exact), a, b, what, which, product = cases[index]
-        key = (*cases[index][0], which)
-        if key not in known:
-            known[key] = _expected(which, bool(exact), a, b)
-        expected, bound = known[key]
-        tried += 1
-        found = product()
-        off = ~(abs(found - expected) <= bound)  # nan is off too
-        kind = f"{dtype} {what}"
-        if off.any() and kind not in wrong:
-            worst = float(np.max(abs(found - expected)))
-            m, k, n = shape
-            said = f"{kind} (M, K, N = {m}, {k}, {n}): {int(off.sum())} of {off.size} elements are off"
-            wrong[kind] = f"{said}, by up to {worst:.3g}" if np.isfinite(worst) else f"{said}, some of them not finite"
-    return {"tried": tried, "wrong": list(wrong.values())}
+        for what, which, product in _cases(a, b):
+            if (clock() - started > seconds or time.monotonic() - began > WAITED * seconds) and tried:
+                return {"tried": tried, "wrong": list(wrong.values())}
+            tried += 1
+            with np.errstate(all="ignore"):  # what is not finite is counted
+                off, of, error = _wrong(product(), *_factors(which, a, b), exact, draw)
+            kind = f"{dtype} {what}"
+            if off and kind not in wrong:
+                said = f"{kind} (M, K, N = {', '.join(map(str, shape))}): {off} of {of} elements are off"
+                wrong[kind] = f"{said}, by up to {error:.3g}" if np.isfinite(error) else f"{said}, some not finite"
+    raise AssertionError("there are random groups without end")

@@ -6,14 +6,29 @@ import os
 import re
 
 from labkit.doctor.facts import FEATURES, Facts
-from labkit.doctor.install import install
+from labkit.doctor.install import CHOOSE, install
 from labkit.machine.blas import CORE_TYPE
+from labkit.machine.limits import LEAST_ADDRESS_SPACE_MIB
 
+X86_V2 = ("ssse3", "sse4_1", "sse4_2", "popcnt", "cx16")  # of Linux's names, what NumPy needs from 2.4 on
 LONGEST = 200  # characters of a message that is not known
+SEARCHED = ("LD_PRELOAD", "LD_LIBRARY_PATH")  # put other libraries in front of those that NumPy came with
 DIED = "died"  # the kind of a NumPy whose import ended the process
 NO_THREADS = "the system refused to start threads: the limit of processes is too low (ulimit -u)"
 FOR_NO_THREADS = "export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1  # or raise the limit: ulimit -u"
+FOR_NO_MEMORY = "ulimit -v unlimited"
 NO_MEMORY = "the system refused memory: the limit is too low (ulimit -v)"
+
+# What a message says, what that means, and what to install.
+KNOWN = (
+    (r"(\S+): cannot open shared object file|Library not loaded: (\S+)", "a shared library is missing: {}", "numpy"),
+    (
+        r"version [`']((?:GLIBC|GLIBCXX|CXXABI)_[\d.]+)' not found",
+        "this NumPy is for a newer system: no {} here",
+        "numpy<2",
+    ),
+    (r"No module named '?(numpy)'?(?:$|\n)", "NumPy is not installed for this Python", "numpy"),
+)
 
 
 def why_broken(facts: Facts) -> tuple[str, str]:
@@ -24,8 +39,19 @@ def why_broken(facts: Facts) -> tuple[str, str]:
     essence = original[1].strip() if original else _first_line(text)
     told = f"NumPy cannot be imported: {kind}: {essence}"
 
+    for refused, mend in ((NO_THREADS, FOR_NO_THREADS), (NO_MEMORY, FOR_NO_MEMORY)):
+        if refused in (said.get("printed"), why_died(text)) or refused in text:
+            return f"NumPy cannot be imported: {refused}", mend
+    if kind == DIED and facts.memory_mib is not None and facts.memory_mib < LEAST_ADDRESS_SPACE_MIB:
+        # OpenBLAS asks for memory again and again, and says nothing.
+        return f"NumPy cannot be imported: {NO_MEMORY}: {facts.memory_mib} MiB ({essence})", FOR_NO_MEMORY
+    below = "sse2" in facts.flags and "avx" not in facts.flags
+    lacking = [flag for flag in X86_V2 if below and flag not in facts.flags]
+    if kind == DIED and "SIGILL" in text and (lacking or facts.emulated):
+        seen = f"NumPy cannot be imported: {essence}, such as {', '.join(lacking) or 'SSE4.2 and POPCNT (X86_V2)'}"
+        return seen, _for_cpu(facts)
     if kind == DIED:
-        return f"NumPy cannot be imported: {essence}", _for_death(facts, text)
+        return f"NumPy cannot be imported: {essence}", _for_death(facts)
     lacks = re.search(
         r"built with baseline optimizations:\s*\((.*?)\) but your machine doesn't support:\s*\((.*?)\)", text, re.S
     )
@@ -33,9 +59,8 @@ def why_broken(facts: Facts) -> tuple[str, str]:
         seen = (
             f"{kind}: this NumPy needs a CPU with {' '.join(lacks[1].split())}, and this one lacks {lacks[2].strip()}"
         )
-        if facts.virtual:
-            return f"{seen}: the virtual machine hides it", "virsh edit GUEST  # <cpu mode='host-passthrough'/>"
-        return seen, install(facts, "numpy<2.4")  # the last with a lower baseline
+        hides = f": {facts.emulated or 'the virtual machine'} hides it" if facts.emulated or facts.virtual else ""
+        return f"{seen}{hides}", _for_cpu(facts)
     if "cannot disable" in text or "cannot enable" in text or "NPY_" in text:
         variable = re.search(r"NPY_(?:DISABLE|ENABLE)_CPU_FEATURES", text)
         return told, f"unset {variable[0] if variable else ' '.join(FEATURES)}"
@@ -43,38 +68,40 @@ def why_broken(facts: Facts) -> tuple[str, str]:
         name = os.path.basename(said["shadow"])
         name = os.path.basename(os.path.dirname(said["shadow"])) if name == "__init__.py" else name
         return f"a file of the user's own, {name}, takes NumPy's place", f"mv {name} my_{name}"
-    if re.search(r"No module named '?numpy'?$", essence):
-        return "NumPy is not installed for this Python", install(facts)
     tag = str(said.get("suffix", "")).partition("-x86")[0].partition("-aarch")[0].partition("-darwin")[0].strip(".")
     other = [name for name in said.get("extensions", []) if not name.endswith(str(said.get("suffix", "")))]
     if re.search(r"No module named '?numpy\.(_core|core)\._multiarray_umath", text) and other:
         built = sorted({name.split(".")[1] for name in other if name.count(".") > 1})
         return f"NumPy's files are for {', '.join(built)}, and this Python is {tag}", install(facts)
-    missing = re.search(r"(\S+): cannot open shared object file|Library not loaded: (\S+)", text)
-    if missing:
-        name = os.path.basename(missing[1] or missing[2])
-        return f"a shared library is missing: {name}", install(facts)
-    old = re.search(r"version [`']((?:GLIBC|GLIBCXX|CXXABI)_[\d.]+)' not found", text)
-    if old:
-        return f"this NumPy was built for a newer system: {old[1]} is not here", install(facts, "numpy<2")
+    for pattern, seen, what in KNOWN:
+        match = re.search(pattern, text)
+        if match:
+            return seen.format(os.path.basename(next(filter(None, match.groups())))), install(facts, what)
     if "failed to map segment" in text or kind == "MemoryError" or "annot allocate memory" in text:
-        return (
-            f"{told}: the limit of memory is too low, or the folder does not allow code to run",
-            "ulimit -v unlimited",
-        )
-    if "undefined symbol" in text and facts.environment.get("LD_PRELOAD"):
-        return told, "unset LD_PRELOAD"
+        return f"{told}: the limit of memory is too low, or the folder does not allow code to run", FOR_NO_MEMORY
+    unfit = re.search(r"([^\s/:]+): undefined symbol: (\w+)", text)
+    if unfit:
+        seen = f"two libraries do not fit each other: {unfit[1]} asks for {unfit[2]}, which none that is loaded has"
+        stray = [name for name in SEARCHED if name in facts.environment]
+        if stray or facts.install["kind"] != "debian":
+            return seen, f"unset {' '.join(stray)}" if stray else install(facts)
+        return seen, CHOOSE
     if "source directory" in text:
         return "the current folder is NumPy's source, whose files are not built", "cd .."
     return told, install(facts)
 
 
-def _for_death(facts: Facts, died: str) -> str:
+def _for_cpu(facts: Facts) -> str:
+    """What helps where the CPU, as a process sees it, is below the baseline."""
+    if facts.emulated == "QEMU":
+        return "export QEMU_CPU=max"
+    if facts.virtual:
+        return "virsh edit GUEST  # <cpu mode='host-passthrough'/>; for QEMU: -cpu host"
+    return install(facts, "numpy<2.4")  # the last with a lower baseline
+
+
+def _for_death(facts: Facts) -> str:
     """What to try after a process was ended."""
-    if NO_THREADS in died:
-        return FOR_NO_THREADS
-    if NO_MEMORY in died:
-        return "ulimit -v unlimited"
     stray = [name for name in (CORE_TYPE, "LD_PRELOAD", *FEATURES) if name in facts.environment]
     return f"unset {' '.join(stray)}" if stray else install(facts)
 

@@ -27,6 +27,7 @@ WATCH_SECONDS = 86400.0  # until Ctrl-C
 STEP_SECONDS = 1.0
 # A file of the current folder with such a name takes the place of a module that NumPy imports.
 IMPORT_SECONDS = 5.0
+WAKE_SECONDS = 2.0  # for a product that takes a millisecond; with OMP_THREAD_LIMIT it never ends
 
 
 def run_command(arguments: argparse.Namespace) -> int:
@@ -50,20 +51,25 @@ def examine(python: str, thorough: bool = False, calls: bool = False) -> tuple[F
     """Look at the NumPy of a Python and at the machine, then measure."""
     ran = probe.examine(os.environ, [("look",)], python)
     told = ran.answers
-    if "broken" in told:
-        seen = {name: told["broken"][name] for name in ("python", "install")}
-        return facts.look(Blas(UNKNOWN, None, None, None), seen={**seen, "broken": told["broken"]}), Measured()
     if "look" not in told:
-        known = facts.look(Blas(UNKNOWN, None, None, None))
-        if not ran.died:
+        if not ran.died and "broken" not in told:
             raise UserError("the process that examines NumPy printed nonsense")
-        known.broken = {"kind": DIED, "text": f"the process that imports it {ran.died}"}
-        known.install["python"] = python
-        return known, Measured()
-    known = facts.look(Blas(**told["look"].pop("blas")), seen=told["look"])
+        died = {"kind": DIED, "text": f"the process that imports it {ran.died}"}
+        seen = {
+            "install": {"kind": "pip", "python": python},
+            **told.get("host", {}),
+            "broken": told.get("broken", died),
+        }
+        seen["broken"]["printed"] = why_died(ran.errors)
+        return facts.look(Blas(UNKNOWN, None, None, None), seen=seen), Measured()
+    known = facts.look(Blas(**told["look"].pop("blas")), seen={**told["look"], **told["host"]})
     known.hides, known.no_threads = _hiding(python), why_died(ran.errors) == NO_THREADS
+    if known.threading == "openmp":
+        ran = probe.examine(os.environ, [("wake",)], python, WAKE_SECONDS)
+        known.blas.threads, known.hangs = ran.answers.get("wake", known.blas.threads), ran.died
+    own = cpus.allowed_cpus()
     cpus.stay_on_fastest()  # after the look, which must see the CPUs that the user has
-    return known, measure.measure(known, os.environ, python, thorough, calls)
+    return known, measure.measure(known, os.environ, python, thorough, calls, own)
 
 
 def _hiding(python: str) -> str | None:
@@ -86,8 +92,9 @@ def as_record(known: Facts, measured: Measured, found: Sequence[Result]) -> str:
     """{"healthy", "findings", "checks", "facts"} as JSON."""
     told = {**asdict(known), **asdict(measured)}
     del told["install"]  # it has a path
+    told["environment"] = {name: without_folders(value) for name, value in known.environment.items()}
     if told["broken"]:
-        told["broken"] = {name: told["broken"].get(name) for name in ("kind", "python")}
+        told["broken"] = {"kind": told["broken"]["kind"]}
     record = {
         "healthy": not findings(found),
         "findings": [
@@ -131,12 +138,14 @@ def as_report(known: Facts, measured: Measured, found: Sequence[Result]) -> str:
     rows = {
         "NumPy": _headline(known),
         "installed by": known.install["kind"],
-        "BLAS": f"{known.blas}, {known.threading or 'threading unknown'}, {known.blas.threads} threads",
+        "BLAS": f"{known.blas}, {known.threading or 'threading unknown'}, {known.blas.threads or 'unknown'} threads",
         "CPU": f"{cpus.cpu_name() or 'unknown'}, {known.cpus} of {known.online} CPUs",
         "variables": " ".join(f"{name}={value}" for name, value in known.environment.items()) or "none",
         "np.matmul": f"{measured.gflops:.3g} GFLOPS fp32, {measured.double_gflops:.3g} fp64, N = {measured.n}",
         "peak": f"{measured.peak_gflops:.3g} GFLOPS" if measured.peak_gflops else "unknown",
     }
+    if not measured.gflops:
+        rows["np.matmul"] = "not timed"
     lines = [*(f"{name + ':':<14}{value}" for name, value in rows.items()), ""]
     lines += [f"{r.state:<8} {r.check}: {r.seen}" + (f" [{r.cost}]" if r.cost else "") for r in found]
     return "```\n" + without_folders("\n".join(lines)) + "\n```"

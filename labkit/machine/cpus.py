@@ -35,6 +35,9 @@ def kinds_of_cpu(root: Path = ROOT, allowed: frozenset[int] | None = None) -> li
     if performance:
         return [kind for kind in (allowed & performance, allowed - performance) if kind]
     capacity = {cpu: number(root / CPUS / f"cpu{cpu}/cpu_capacity") or 0 for cpu in allowed}
+    if not any(capacity.values()):  # as on AMD's, whose compact cores have a lower clock
+        clocks = {cpu: number(root / CPUS / f"cpu{cpu}/cpufreq/cpuinfo_max_freq") or 0 for cpu in allowed}
+        capacity = clocks if all(clocks.values()) else capacity
     kinds: list[frozenset[int]] = []
     left = allowed
     while left:

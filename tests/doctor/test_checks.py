@@ -6,7 +6,7 @@ import pytest
 import recorded
 from facts_made_up import AVX2, AVX512, FAST, SOUND, STRAY, openblas
 
-from labkit.doctor import checks, facts, of_numpy, preflight_warnings
+from labkit.doctor import checks, facts, of_numpy, of_threads, preflight_warnings
 from labkit.doctor.facts import Fix, Measured, Threads
 from labkit.doctor.measure import steal_between
 from labkit.doctor.result import findings as result_findings
@@ -129,7 +129,7 @@ def test_no_blas_and_the_reference_blas_are_errors_but_a_plain_name_with_speed_b
 
 def threads(asked, effective=2, cpus=2, quota=None, library="openblas"):
     blas = Blas(library, None, None, effective)
-    return of_numpy.threads(replace(SOUND, blas=blas, environment=asked, cpus=cpus, quota=quota), FAST)
+    return of_threads.threads(replace(SOUND, blas=blas, environment=asked, cpus=cpus, quota=quota), FAST)
 
 
 @pytest.mark.parametrize(
@@ -162,10 +162,10 @@ def test_what_is_no_number_asks_for_nothing_and_nested_levels_count_by_the_outer
     assert threads({"OMP_NUM_THREADS": said}).state == "fine"
 
 
-def timed(asked=(), effective=2, busy=1.0, load=0.01, threading="pthreads", waited=0.0, **how):
-    of = replace(SOUND, blas=openblas(None, effective), environment=dict(asked), cpus=8, online=8, load=load)
-    timing = {"n": 1024, "large": 1.9, "small": 1.0, "busy": (1 - waited) * effective, **how}
-    return of_numpy.threads(replace(of, threading=threading), replace(FAST, busy=busy, threads=Threads(**timing)))
+def timed(asked=(), effective=2, threading="pthreads", to_be_had=None, **how):
+    of = replace(SOUND, blas=openblas(None, effective), environment=dict(asked), cpus=8, online=8, to_be_had=to_be_had)
+    timing = {"n": 512, "large": 1.9, "small": 1.0, "rivals": 0.0, **how}
+    return of_threads.threads(replace(of, threading=threading), replace(FAST, threads=Threads(**timing)))
 
 
 @pytest.mark.parametrize(
@@ -174,17 +174,25 @@ def timed(asked=(), effective=2, busy=1.0, load=0.01, threading="pthreads", wait
         ({"effective": 8}, "fine", "1.90 times", ""),
         ({"effective": 8, "small": 0.4}, "warning", "2.5 times slower", "export OPENBLAS_NUM_THREADS=1"),
         ({"effective": 8, "small": 0.4, "threading": "openmp"}, "warning", "2.5 times", "export OMP_NUM_THREADS=1"),
-        ({"effective": 8, "small": 0.4, "busy": 0.5}, "fine", "other programs run", ""),
-        ({"effective": 8, "large": 0.9, "waited": 0.4}, "fine", "other programs run", ""),
-        ({"effective": 8, "large": 0.9, "load": 0.2}, "fine", "other programs run", ""),
+        ({"effective": 8, "small": 0.4, "rivals": 2.0}, "fine", "1.90 times", ""),
+        ({"effective": 8, "small": 0.4, "large": 0.9, "rivals": 2.0}, "fine", "other programs use 2.0 CPUs", ""),
+        ({"effective": 8, "large": 0.9, "rivals": 2.0}, "fine", "other programs", ""),
+        ({"effective": 4, "large": 0.9, "rivals": 2.0}, "warning", "no faster", "export OPENBLAS_NUM_THREADS=1"),
         ({"effective": 8, "large": 0.9}, "warning", "no faster than one", "export OPENBLAS_NUM_THREADS=1"),
         ({"effective": 1, "other": 8, "command": "export X=8", "gain": 5.0}, "warning", "of 8 CPUs", "export X=8"),
+        ({"effective": 1, "other": 8, "command": "export X=8", "gain": 2.0, "rivals": 7}, "warning", "1 thread", "e"),
         ({"effective": 1, "other": 8, "command": "export X=8", "gain": 1.1}, "fine", "", ""),
+        ({"effective": 1, "other": 8, "command": "export X=8", "gain": 0.1, "rivals": 7.9}, "fine", "other prog", ""),
         ({"effective": 8, "other": 4, "command": "export X=4", "gain": 1.2}, "warning", "share 4 cores", "export X=4"),
+        ({"effective": 8, "other": 4, "command": "export X=4", "gain": 1.2, "rivals": 1.0}, "fine", "1.90", ""),
         ({"effective": 1, "threading": "serial"}, "warning", "built without threads", "python -m pip install"),
+        ({"effective": 8, "to_be_had": 64, "other": 64, "command": "taskset -pc 0-63 $$", "gain": 5.0}, "warning",
+         "affinity of this process leaves it 8 of 64 CPUs", "taskset -pc 0-63 $$"),
+        ({"asked": {"OPENBLAS_NUM_THREADS": "64"}, "effective": 8, "to_be_had": 64, "other": 64, "gain": 5.0,
+          "command": "taskset"}, "warning", "affinity of this process", "taskset"),
     ],
-)
-def test_threads_are_judged_by_what_they_gain_and_cost_and_not_where_other_programs_run(how, state, word, mend):
+)  # fmt: skip
+def test_threads_are_judged_by_what_they_gain_and_cost_and_other_programs_are_not_their_fault(how, state, word, mend):
     found = timed(**how)
     assert (found.state, found.mend.startswith(mend), bool(found.mend)) == (state, True, bool(mend))
     assert word in found.seen
@@ -200,7 +208,7 @@ def test_too_many_threads_are_mended_by_the_command_that_was_tried_and_never_by_
 
 def test_an_openblas_with_openmp_is_not_told_to_obey_a_variable_that_it_ignores():
     openmp = replace(SOUND, threading="openmp", blas=openblas("SkylakeX", 4), environment={"OPENBLAS_NUM_THREADS": "2"})
-    assert of_numpy.threads(openmp, FAST).mend == "export OMP_NUM_THREADS=2"
+    assert of_threads.threads(openmp, FAST).mend == "export OMP_NUM_THREADS=2"
 
 
 def test_importing_numpy_that_pins_the_process_is_an_error_that_names_the_variable():
@@ -247,6 +255,19 @@ def test_a_variable_is_a_finding_if_its_library_is_loaded_and_a_run_without_it_i
     assert (found.state, found.mend) == (state, f"unset {variable}" if state == "error" else "")
 
 
+def test_a_product_that_a_variable_makes_slow_is_mended_by_unsetting_it_and_not_by_another_numpy():
+    of = replace(SOUND, blas=Blas("mkl", None, None, 2), environment={"MKL_CBWR": "COMPATIBLE"})
+    slow = replace(FAST, gflops=37.0, stray={"MKL_CBWR": Fix("unset MKL_CBWR", None, [2.4])})
+    assert [found.mend for found in findings(of, slow)] == ["unset MKL_CBWR"] * 2
+
+
+def test_threads_that_never_return_are_an_error_that_names_what_limits_them():
+    hung = replace(SOUND, hangs="hung, and was ended after 6 s", environment={"OMP_THREAD_LIMIT": "1"})
+    assert (result("threads", hung).state, result("threads", hung).mend) == ("error", "unset OMP_THREAD_LIMIT")
+    died = replace(FAST, died="was ended by SIGSEGV", threads=None)
+    assert result("threads", measured=died).mend == "export OPENBLAS_NUM_THREADS=1"
+
+
 @pytest.mark.parametrize(("without", "state"), [(["X86_V3", "X86_V4"], "warning"), (["X86_V3"], "fine")])
 def test_disabled_features_are_those_that_this_numpy_uses_without_the_variable_and_not_what_it_names(without, state):
     of = replace(SOUND, features=["X86_V3"], environment={"NPY_DISABLE_CPU_FEATURES": "AVX2 X86_V4"})
@@ -282,6 +303,12 @@ def test_the_command_that_reinstalls_is_that_of_whoever_manages_the_python(kind,
     monkeypatch.setattr("labkit.doctor.install.python_of", lambda facts: "python")
     of = replace(SOUND, blas=Blas("none", None, None, None), install={"kind": kind, "python": "/opt/x/bin/python"})
     assert result("library", of).mend.startswith(command)
+
+
+def test_a_numpy_to_which_a_variable_leads_is_not_mended_by_installing_another_behind_it():
+    install = {"kind": "pip", "python": "python", "by": "PYTHONPATH"}
+    found = result("library", replace(SOUND, blas=Blas("none", None, None, None), install=install))
+    assert found.mend.startswith("unset PYTHONPATH && ")
 
 
 def test_a_python_that_the_shell_does_not_find_by_name_is_named_by_its_path(monkeypatch, tmp_path):

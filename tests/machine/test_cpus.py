@@ -60,6 +60,16 @@ def test_three_kinds_are_three_and_cores_that_boost_a_little_higher_are_not_a_ki
     assert cpus.kinds_of_cpu(tree(capacities(997, 1017, 1024, 1017)), set(range(4))) == [{0, 1, 2, 3}]
 
 
+def test_compact_cores_are_told_by_their_highest_clock_and_a_preferred_core_s_is_no_kind_of_its_own(tree):
+    """As AMD states for two Zen 4 cores beside four Zen 4c; Linux gives them no capacity."""
+
+    def clocked(*mhz):
+        return tree({f"{CPUS}/cpu{cpu}/cpufreq/cpuinfo_max_freq": f"{clock}000" for cpu, clock in enumerate(mhz)})
+
+    assert cpus.kinds_of_cpu(clocked(*[5000] * 4, *[3700] * 8)) == [{*range(4)}, {*range(4, 12)}]
+    assert cpus.several_kinds(clocked(*[5700, 5400] * 6)) is None
+
+
 @pytest.mark.parametrize("garbled", ["", "none", "7-3", "0-99999999999", "-1"])
 def test_a_garbled_capacity_is_not_taken_for_the_fastest_nor_a_garbled_list_for_a_kind(tree, garbled):
     assert cpus.first_cpu(tree(capacities(garbled, 1024)), {0, 1}) == 1
