@@ -13,7 +13,7 @@ export MKL_NUM_THREADS := 1
 export VECLIB_MAXIMUM_THREADS := 1
 endif
 
-.PHONY: help bench $(COMMANDS) doctor.pyz fleet test test-all lint clean
+.PHONY: help bench $(COMMANDS) doctor.pyz fleet test test-slurm test-all lint clean
 
 help:
 	@echo 'make bench     measure the assignment (a first complete set in a minute, all of it in ten or more)'
@@ -32,6 +32,7 @@ help:
 	@echo 'make fleet     the quick run on every node, through a scheduler (fleet/README.md)'
 	@echo 'make test      run the tests'
 	@echo 'make test-all  and those that need a browser, a wheel, ReFrame or an emulated CPU, and the documents'\'' commands'
+	@echo 'make test-slurm try the fleet check under a real Slurm on this host, as root, in four minutes'
 	@echo 'make lint      check style and types'
 	@echo 'make clean     remove the environments, caches and what resuming needs'
 	@echo 'Options go into ARGS: make bench ARGS="--quick". For the options of a command: make verify ARGS=--help'
@@ -57,6 +58,9 @@ fleet: .venv/bench fleet/.venv/done
 test: .venv/dev
 	@$(PYTEST) $(ARGS)
 
+test-slurm: .venv/bench fleet/.venv/done
+	@.ci/slurm
+
 test-all: test fleet/.venv/done
 	@$(PYTEST) tests/browser tests/documents tests/installed fleet/test_reframe.py $(ARGS)
 	@.ci/emulated
@@ -68,7 +72,7 @@ lint: .venv/dev
 
 clean:
 	rm -rf .venv .nox dist doctor.pyz .pytest_cache .mypy_cache .ruff_cache .hypothesis experiments/*/.state
-	rm -rf fleet/.venv fleet/stage fleet/output fleet/reports # its records stay
+	rm -rf fleet/.venv fleet/stage fleet/output fleet/reports # its records stay, and the names of their nodes
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An extra of pyproject.toml. Matplotlib's list of fonts takes seconds to make: once here, and not in a run.

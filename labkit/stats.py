@@ -183,20 +183,20 @@ class Middle:
         return over(value, (self.value, self.low, self.high))
 
 
-def middle(values: Sequence[Bounded], least: float, center: float | None = None) -> Middle:
+def middle(values: Sequence[Bounded], least: float) -> Middle:
     """What is usual among many of a kind, by median and median absolute deviation.
 
     A few that are far off move neither. The deviation is no smaller than the typical interval says, and what is
-    allowed no smaller than `least`, a portion. `center` is the median, where that is known.
+    allowed no smaller than `least`, a portion.
     """
     logs = [math.log(value) for value, _, _ in values]
-    at = median(logs) if center is None else math.log(center)
+    at = median(logs)
     own = median(math.log(high / low) for _, low, high in values) / 2 / HALF_WIDTH
     few = (
         len(values) / (len(values) - 0.8) if len(values) > 1 else 1.0
     )  # the deviation of few is too small (Croux 1992)
     sigma = max(MAD_TO_SIGMA * few * median(abs(log - at) for log in logs), own)
-    half = HALF_WIDTH * OF_MEDIAN * sigma / math.sqrt(len(values)) if center is None else 0.0
+    half = HALF_WIDTH * OF_MEDIAN * sigma / math.sqrt(len(values))
     allowed = max(math.expm1(OUTSIDE_SIGMAS * sigma), least)
     return Middle(math.exp(at), math.exp(at - half), math.exp(at + half), allowed)
 

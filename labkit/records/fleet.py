@@ -3,13 +3,14 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from statistics import median
 
 from labkit import quality, stats
 from labkit.records.facts import facts
 from labkit.records.find import Run
 from labkit.records.model import Cell, Estimate, Rate, Record
 from labkit.records.spread import FRACTION_LIMIT
-from labkit.stats import Middle, Ratio
+from labkit.stats import Ratio
 
 MATMUL, FRACTION, PEAK, DRAM = "np.matmul", "its fraction of peak", "FMA peak", "load from DRAM"
 UNITS = {MATMUL: "GFLOPS", FRACTION: "of peak", PEAK: "GFLOPS", DRAM: "GB/s"}
@@ -18,6 +19,7 @@ SOFTWARE = ("BLAS kernel", "BLAS", "NumPy", "SIMD", "threads", "commit")
 MACHINE = ("governor", "power", "memory", "virtual machine", "cores", "caches", "microcode", "Linux", "system")
 MOST_CAUSES = 2
 UNKNOWN = "unknown"
+UNRESOLVED = "no difference resolved"
 
 
 class Node(Record):
@@ -135,7 +137,7 @@ def judged(cpu: str, nodes: Mapping[int, Figures]) -> list[Kind]:
         if len(have) >= stats.FEWEST_TO_JUDGE:
             middle = stats.middle([_bounded(e) for e in have.values()], FRACTION_LIMIT)
             of = [
-                Node(run=i, figure=e, ratio=_as_estimate(r), outlier=_outside(r, middle))
+                Node(run=i, figure=e, ratio=_as_estimate(r), outlier=stats.verdict(r, middle.allowed) != UNRESOLVED)
                 for i, e in have.items()
                 for r in [middle.ratio(_bounded(e))]
             ]
@@ -149,10 +151,6 @@ def _bounded(e: Estimate) -> stats.Bounded:
 
 def _as_estimate(r: Ratio) -> Estimate:
     return Estimate(value=r.value, low=r.low, high=r.high)
-
-
-def _outside(ratio: Ratio, middle: Middle) -> bool:
-    return stats.verdict(ratio, middle.allowed) != "no difference resolved"
 
 
 def _outliers(runs: Sequence[Run], group: Sequence[int], kinds: Sequence[Kind]) -> list[Outlier]:
@@ -197,9 +195,9 @@ def changes(runs: Sequence[Run]) -> list[Change]:
             steps[key[0]].append((before, after, stats.over(_bounded(new[key]), _bounded(old[key]))))
     found: dict[tuple[str, str], tuple[str, Ratio, tuple[str, ...]]] = {}  # by node and date
     for what in filter(steps.__contains__, UNITS):
-        usual = stats.middle([(r.value, r.low, r.high) for *_, r in steps[what]], FRACTION_LIMIT, 1.0)
+        allowed = _usual([(after.manifest.created[:10], ratio) for _, after, ratio in steps[what]])
         for before, after, ratio in steps[what]:
-            if _outside(ratio, usual):
+            if stats.verdict(ratio, allowed) != UNRESOLVED:
                 old_facts, new_facts = facts(before), facts(after)
                 also = tuple(f"{k} {old_facts[k]} to {v}" for k, v in new_facts.items() if old_facts[k] != v)
                 found.setdefault((after.name, after.manifest.created[:10]), (what, ratio, also))
@@ -212,3 +210,16 @@ def changes(runs: Sequence[Run]) -> list[Change]:
         )
         for (date, what, _, also), of in sorted(alike.items())
     ]
+
+
+def _usual(steps: Sequence[tuple[str, Ratio]]) -> float:
+    """The portion by which a step may differ from none: by how the steps of a day differ among each other.
+
+    So a day on which all nodes changed alike does not hide that they did.
+    """
+    of_day = defaultdict[str, list[float]](list)
+    for day, ratio in steps:
+        of_day[day].append(ratio.value)
+    usual = {day: median(values) for day, values in of_day.items()}
+    scaled = [(r.value / usual[day], r.low / usual[day], r.high / usual[day]) for day, r in steps]
+    return stats.middle(scaled, FRACTION_LIMIT).allowed

@@ -28,7 +28,7 @@ def page(record: RunComparison, write: Callable[[Table], str], every: bool) -> l
     said = [f"{numbers.count(len(record.runs), 'node')}: {'; '.join(counted)}.", *record.notes]
     said.append(f"Slower than the others of the same CPU: {numbers.count(slow, 'node') if slow else 'none'}.")
     most = len(record.runs) if every else MOST_LISTED
-    disturbed = [f"{record.runs[i].name} ({why})" for i, why in fleet.disturbed.items()]
+    disturbed = [record.runs[i].name + f" ({why})" * every for i, why in fleet.disturbed.items()]
     said += [f"Noisy: {_some(disturbed, most)}."] if disturbed else []
     parts = ["\n".join(f"- {line}" for line in said) + "\n"]
     if fleet.outliers:

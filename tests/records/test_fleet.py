@@ -140,6 +140,15 @@ def test_what_changed_is_told_with_the_day_and_what_else_changed_and_nodes_that_
     assert fleet.changes(runs[:3]) == fleet.changes(()) == []
 
 
+@pytest.mark.parametrize("nodes", [1, 12])
+def test_a_change_of_every_node_on_one_day_is_a_change(nodes):
+    runs = [
+        dated(run(f"node{i:02}", 0.8 if day == 2 else 1 + 0.002 * (i % 3)), day) for i in range(nodes) for day in (1, 2)
+    ]
+    (change,) = fleet.changes(runs)
+    assert (len(change.nodes), change.date) == (nodes, "2026-01-02")
+
+
 def test_of_dated_results_the_newest_is_read_or_all_since_a_date_and_the_node_names_them(tmp_path):
     for node in ("ada", "bo"):
         for day in (1, 2, 3):
