@@ -12,7 +12,7 @@ from labkit.records.model import Cell, Estimate, Rate, Record
 from labkit.records.spread import FRACTION_LIMIT
 from labkit.stats import Ratio
 
-MATMUL, FRACTION, PEAK, DRAM = "np.matmul", "its fraction of peak", "FMA peak", "load from DRAM"
+MATMUL, FRACTION, PEAK, DRAM = "np.matmul", "fraction of peak", "FMA peak", "load from DRAM"
 UNITS = {MATMUL: "GFLOPS", FRACTION: "of peak", PEAK: "GFLOPS", DRAM: "GB/s"}
 # Facts that may explain a figure, the likeliest first: software that of a fraction of peak, the machine the others.
 SOFTWARE = ("BLAS kernel", "BLAS", "NumPy", "SIMD", "threads", "commit")

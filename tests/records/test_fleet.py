@@ -143,7 +143,9 @@ def test_what_changed_is_told_with_the_day_and_what_else_changed_and_nodes_that_
 @pytest.mark.parametrize("nodes", [1, 12])
 def test_a_change_of_every_node_on_one_day_is_a_change(nodes):
     runs = [
-        dated(run(f"node{i:02}", 0.8 if day == 2 else 1 + 0.002 * (i % 3)), day) for i in range(nodes) for day in (1, 2)
+        dated(run(f"node{i:02}", 0.8 if day >= 2 else 1 + 0.002 * (i % 3)), day)
+        for i in range(nodes)
+        for day in (1, 2, 3)
     ]
     (change,) = fleet.changes(runs)
     assert (len(change.nodes), change.date) == (nodes, "2026-01-02")
