@@ -22,7 +22,8 @@ FAILED, USER_ERROR, INTERRUPTED = 1, 2, 130
 def main(words: list[str]) -> int:
     """ReFrame with these options; the exit status."""
     looking = any(word.partition("=")[0] in LOOKING for word in words)
-    if not looking and "--system=slurm" in words and (why := without_accounting()):
+    system = " ".join(words).partition("--system")[2].lstrip("= ").split(" ")[0].partition(":")[0]
+    if not looking and system == "slurm" and (why := without_accounting()):
         return complain(f"there is no accounting here ({why}): use --system=slurm-squeue")
     name = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H%M%SZ}-{os.getpid()}"
     status = reframe(name, words if looking else ["--run", "--performance-report", *words])

@@ -21,7 +21,7 @@ def facts(run: Run) -> dict[str, str]:
         "virtual machine": {True: "yes", False: "no", None: None}[hardware.virtualized],
         "microcode": versions.get("microcode"),
         "system": versions.get("system"),
-        "Linux": versions.get("kernel"),
+        "OS kernel": versions.get("kernel"),
         "Python": " ".join(filter(None, (versions.get("implementation"), versions.get("python")))),
         "compiler": versions.get("compiler"),
         "NumPy": versions.get("numpy"),

@@ -77,6 +77,8 @@ def gather(folders: Sequence[Path], labels: Sequence[str] = (), since: str = "")
     A folder of folders stands for all results in it, and one of dated results for the newest, or for all from the date
     `since` on, which have one name.
     """
+    if since and not _DATED.match(since):
+        raise UserError(f"{printable(since)} is no date: name one like 2026-01-31")
     below = [one for folder in folders for one in _results_in(folder, since) or [(folder, [folder])]]
     found = [(of, dated) for of, dated in below if dated]
     if not found:

@@ -16,7 +16,7 @@ MATMUL, FRACTION, PEAK, DRAM = "np.matmul", "fraction of peak", "FMA peak", "loa
 UNITS = {MATMUL: "GFLOPS", FRACTION: "of peak", PEAK: "GFLOPS", DRAM: "GB/s"}
 # Facts that may explain a figure, the likeliest first: software that of a fraction of peak, the machine the others.
 SOFTWARE = ("BLAS kernel", "BLAS", "NumPy", "SIMD", "threads", "commit")
-MACHINE = ("governor", "power", "memory", "virtual machine", "cores", "caches", "microcode", "Linux", "system")
+MACHINE = ("governor", "power", "memory", "virtual machine", "cores", "caches", "microcode", "OS kernel", "system")
 MOST_CAUSES = 2
 UNKNOWN = "unknown"
 UNRESOLVED = "no difference resolved"
@@ -132,7 +132,8 @@ def _estimate(rate: Rate) -> Estimate:
 def judged(cpu: str, nodes: Mapping[int, Figures]) -> list[Kind]:
     """Each figure that enough nodes of a CPU model have, beside its median over them."""
     kinds = []
-    for what, n in sorted({key for found in nodes.values() for key in found}, key=lambda key: [*UNITS].index(key[0])):
+    keys = {key for found in nodes.values() for key in found}
+    for what, n in sorted(keys, key=lambda key: ([*UNITS].index(key[0]), key[1] or 0)):
         have = {i: found[what, n] for i, found in nodes.items() if (what, n) in found}
         if len(have) >= stats.FEWEST_TO_JUDGE:
             middle = stats.middle([_bounded(e) for e in have.values()], FRACTION_LIMIT)

@@ -166,6 +166,8 @@ def test_of_dated_results_the_newest_is_read_or_all_since_a_date_and_the_node_na
     assert told(tmp_path / "nodes" / "ada", tmp_path / "linked") == [("ada", "03"), ("linked", "03")]
     with pytest.raises(UserError, match="2027"):
         gather([tmp_path / "nodes"], since="2027-01-01")
+    with pytest.raises(UserError, match="no date"):
+        gather([tmp_path / "nodes"], since="yesterday")
 
 
 def test_the_middle_of_many_is_moved_by_few_that_are_far_off_and_an_interval_wider_than_the_spread_counts():
