@@ -41,6 +41,7 @@ TARGETS = {
         "dev",
         "and those that need a browser, a wheel, ReFrame or an emulated CPU, and documents' commands",
     ),
+    "test-slurm": ("bench", "try the fleet check under a real Slurm on this host, as root, in four minutes"),
     "lint": ("dev", "check style and types"),
     "clean": ("", "remove the environments, caches and what resuming needs"),
 }
@@ -68,6 +69,7 @@ def commands(target, given):
         "fleet": [["fleet/run"] + given],
         "test": [pytest + given],
         "test-all": [pytest + given, pytest + more + given, [".ci/emulated"]],
+        "test-slurm": [[".ci/slurm"]],
         "lint": [[python, "-m"] + words.split() for words in ("ruff check .", "ruff format --check .", "mypy")],
     }
     return of_their_own.get(target, [[program("labkit"), target] + (given or DEFAULTS.get(target, []))])
@@ -86,7 +88,7 @@ def prepare(target):
             missing = install(target, ["-c", "constraints.txt", "-e", "."], ".venv/doctor")  # with NumPy alone
             if missing:
                 end(missing + " has no wheel for this Python either: take another one")
-    if target in ("fleet", "test-all"):  # ReFrame has an environment of its own: nothing else needs it
+    if target in ("fleet", "test-all", "test-slurm"):  # ReFrame has an environment of its own: nothing else needs it
         install(target, ["-r", "fleet/requirements.txt"], "fleet/.venv/done")
 
 

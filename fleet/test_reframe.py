@@ -3,11 +3,14 @@
 This runs with the project's Python; ReFrame runs in its own environment, as a user's would.
 """
 
+import csv
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import made_up
@@ -29,10 +32,11 @@ shutil.copytree(here / "made", output, dirs_exist_ok=True)
 print((here / "says").read_text(), file=sys.stderr)
 sys.exit(int((here / "status").read_text()))
 """
-# The project's Python, except that no roofline is measured: the made-up one takes its place.
+# The project's Python, except that nothing is measured: the made-up roofline and doctor take its place.
 PYTHON = """#!/bin/sh
 case "$*" in
   "-m labkit roofline --output "*) mkdir -p "$5" && cp {roofline} "$5" ;;
+  "-m labkit doctor --json") cat {doctor} ;;
   *) exec {python} "$@" ;;
 esac
 """
@@ -47,9 +51,14 @@ esac""",
 status=0; bash "$1" >rfm_job.out 2>rfm_job.err || status=$?
 echo "$$|$([ $status = 0 ] && echo COMPLETED || echo FAILED)|$status:0|1700000000|$node" >>"$JOBS"
 echo "Submitted batch job $$" """,
-    "sacct": 'cat "$JOBS"',
+    "sacct": 'touch "$JOBS" && cat "$JOBS"',
     "srun": 'while [[ "$1" == -* ]]; do shift; done; exec "$@"',
 }
+# A job that somebody cancels before it has done anything.
+SBATCH_CANCELLED = """touch rfm_job.out rfm_job.err
+echo "7|CANCELLED|0:0|1700000000|one" >>"$JOBS"; echo "Submitted batch job 7" """
+CANCELLED = """*"show job"*) echo "JobId=7 JobState=CANCELLED Reason=None RunTime=00:00:03" ;;
+esac"""
 # ssh and scp as ReFrame calls them: options, then a host (and its paths as host:path), here this machine's.
 SSH = {
     "ssh": 'while [[ "$1" == -o ]]; do shift 2; done; shift; exec bash -c "$*"',
@@ -67,8 +76,9 @@ def fleet(tmp_path):
     """`fleet/run` in a copy of its folder, in a path with a space: (exit status, output) of a run."""
     here = tmp_path / "a check out" / "fleet"
     here.mkdir(parents=True)
-    for name in ("run", "matmul_check.py", ".venv"):
+    for name in ("run", "session.py", "matmul_check.py", "node", ".venv"):
         (here / name).symlink_to(HERE / name)
+    (here.parent / ".venv").symlink_to(HERE.parent / ".venv")
     (here / "settings.py").write_text((HERE / "settings.py").read_text())  # a link would lead to the folder here
 
     def run(checkout, *options, commands=None, python=None, **environment):
@@ -104,7 +114,7 @@ def fleet(tmp_path):
 def checkout(tmp_path):
     """A checkout whose bench.py leaves the record of a made-up machine, with these rates, and ends so."""
 
-    def make(name="a node's checkout", status=0, says="", record=True, spoil=lambda results: None, **gflops):
+    def make(name="a node's checkout", status=0, says="", record=True, spoil=lambda results: None, doctor=(), **gflops):
         there = tmp_path / name
         bench = there / "experiments" / "03-matmul-perf"
         (bench / "made").mkdir(parents=True)
@@ -115,12 +125,17 @@ def checkout(tmp_path):
         results = derive.results(measurement)
         spoil(results)
         if record:
-            made_up.write(bench / "made", results, **{"perf.png": b"", "README.md": b""})
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            made = made_up.manifest(created=now, outputs={})
+            made_up.write(bench / "made", results, made, **{"perf.png": b"", "README.md": b""})
         for file, text in {"bench.py": BENCH, "status": str(status), "says": says}.items():
             (bench / file).write_text(text)
-        (there / "labkit").symlink_to(HERE.parent / "labkit")
+        (there / "doctor.json").write_text(json.dumps({"findings": list(doctor)}))
+        for part in ("labkit", "fleet"):
+            (there / part).symlink_to(HERE.parent / part)
         (there / "kernels.json").write_bytes(io.encode(made_up.roofline()))
-        words = {"roofline": shlex.quote(str(there / "kernels.json")), "python": shlex.quote(sys.executable)}
+        files = {"roofline": there / "kernels.json", "doctor": there / "doctor.json", "python": sys.executable}
+        words = {name: shlex.quote(str(file)) for name, file in files.items()}
         (there / "python").write_text(PYTHON.format(**words))
         (there / "python").chmod(0o755)
         return there
@@ -129,7 +144,8 @@ def checkout(tmp_path):
 
 
 def collected(tmp_path):
-    return sorted((tmp_path / "records").glob("*"))
+    """The records of the nodes."""
+    return sorted((tmp_path / "records").glob("*/*"))
 
 
 def changed_afterwards(results):
@@ -144,7 +160,7 @@ def test_a_real_run_passes_and_its_record_can_be_compared(fleet, tmp_path):
     small = ["-S", "sizes=64", "-S", "methods=matmul", "-S", "least_fraction=0.01"]
     status, said = fleet(HERE.parent, *small, python=sys.executable)
     assert status == 0, said
-    for name in ("peak", "matmul_64_rate", "matmul_64_fraction"):
+    for name in ("peak", "matmul", "fraction"):
         assert f"P: {name}: " in said, said  # while it runs ...
         assert f"│ {name} " in said, said  # ... and in the report
     (run,) = gather(collected(tmp_path))
@@ -154,14 +170,42 @@ def test_a_real_run_passes_and_its_record_can_be_compared(fleet, tmp_path):
     assert str(tmp_path) not in "".join(file.read_text() for file in tmp_path.rglob("records/**/*.json"))
 
 
-def test_a_node_below_the_reference_fails_and_its_record_is_kept_until_a_run_that_holds(fleet, checkout, tmp_path):
+def test_a_node_below_the_reference_fails_and_no_run_erases_its_record(fleet, checkout, tmp_path):
     status, said = fleet(checkout(matmul=20.0))
     assert status == 1
-    assert re.search(r"matmul_128_fraction=0\.(19|2)\d* of peak, expected 0\.5", said), said
-    before = [file.read_bytes() for file in sorted(tmp_path.rglob("records/**/*.json"))]
-    assert len(gather(collected(tmp_path))) == 1
+    assert re.search(r"fraction=0\.(19|2)\d* of peak, expected 0\.5", said), said
+    (first,) = collected(tmp_path)
+    before = [file.read_bytes() for file in sorted(first.rglob("*.json"))]
     assert fleet(checkout("a worse one", status=2))[0] == 1
-    assert [file.read_bytes() for file in sorted(tmp_path.rglob("records/**/*.json"))] == before != []
+    assert collected(tmp_path) == [first]
+    assert fleet(checkout("a sound one"))[0] == 0
+    assert len(collected(tmp_path)) == 2
+    assert [file.read_bytes() for file in sorted(first.rglob("*.json"))] == before != []
+
+
+def test_a_node_whose_blas_is_below_what_its_cpu_can_do_fails_though_it_is_fast_enough(fleet, checkout, tmp_path):
+    finding = {
+        "check": "kernel",
+        "seen": "the BLAS uses its Sandybridge kernel",
+        "cost": "a factor of 1.4",
+        "mend": "x",
+    }
+    status, said = fleet(checkout(doctor=[finding]))
+    assert status == 1
+    assert "the BLAS uses its Sandybridge kernel [a factor of 1.4]" in " ".join(said.split())
+    assert len(collected(tmp_path)) == 1
+    assert fleet(checkout("another", doctor=[{**finding, "check": "load"}]))[0] == 0
+
+
+def test_figures_agree_and_the_perflog_has_the_same_columns_whatever_was_timed(fleet, checkout, tmp_path):
+    status, said = fleet(checkout())
+    assert status == 0, said
+    fleet(checkout("another", status=2))
+    (file,) = (tmp_path / "a check out" / "fleet" / "perflogs").rglob("*.log")
+    done, failed = csv.DictReader(file.open())
+    assert float(done["matmul"]) == pytest.approx(float(done["fraction"]) * float(done["peak"]))
+    assert (done["result"], failed["result"], failed["peak"]) == ("pass", "fail", "null")
+    assert done["node"]
 
 
 def test_a_sound_node_passes_and_the_reference_can_be_given(fleet, checkout):
@@ -214,10 +258,55 @@ def test_the_records_of_machines_reached_by_ssh_come_back(fleet, checkout, tmp_p
     assert_one_record_a_node(said, tmp_path)
 
 
+def test_a_partition_without_a_node_that_takes_jobs_is_an_error(fleet, checkout):
+    none = {**SLURM, "scontrol": SLURM["scontrol"].replace("State=IDLE", "State=IDLE+DRAIN")}
+    status, said = fleet(checkout(), "--system=slurm", "--distribute", commands=none)
+    assert status == 2
+    assert "no node was checked" in said
+
+
+def test_without_accounting_nothing_is_submitted_and_another_system_is_advised(fleet, checkout, tmp_path):
+    without = {**SLURM, "sacct": "echo 'accounting is disabled' >&2; exit 1"}
+    status, said = fleet(checkout(), "--system=slurm", "--distribute=all", commands=without)
+    assert status == 2
+    assert "accounting is disabled" in said
+    assert "--system=slurm-squeue" in said
+    assert not (tmp_path / "jobs").exists()
+
+
+def test_what_the_scheduler_said_is_the_reason(fleet, checkout):
+    cancelled = {**SLURM, "sbatch": SBATCH_CANCELLED}
+    cancelled["scontrol"] = SLURM["scontrol"].replace("esac", "", 1).rsplit("*)", 1)[0] + CANCELLED
+    status, said = fleet(checkout(), "--system=slurm", "-J", "partition=cpu", commands=cancelled)
+    assert status == 1
+    assert "it was cancelled" in said
+
+
+def test_of_four_nodes_the_slow_one_is_named_and_the_run_fails(fleet, checkout, tmp_path):
+    slow, fine = checkout("slow", matmul=56.0), checkout("fine")
+    python = tmp_path / "by node"
+    python.write_text(f"""#!/bin/sh
+[ "$SLURM_JOB_NODE" = three ] && there={shlex.quote(str(slow))} || there={shlex.quote(str(fine))}
+case "$1" in */bench.py) shift; set -- "$there/experiments/03-matmul-perf/bench.py" "$@" ;; esac
+exec "$there/python" "$@"
+""")
+    python.chmod(0o755)
+    four = {**SLURM, "scontrol": SLURM["scontrol"].replace("one two", "one two three four")}
+    four["sbatch"] = SLURM["sbatch"].replace("bash ", 'SLURM_JOB_NODE="$node" bash ', 1)
+    status, said = fleet(
+        fine, "--system=slurm", "-J", "partition=cpu", "--distribute=all", commands=four, python=python
+    )
+    assert status == 1
+    assert "0 failure" in said
+    assert re.search(r"^three +np\.matmul +0\.7", said, re.MULTILINE), said
+
+
 def assert_one_record_a_node(said, tmp_path):
-    """ReFrame's output says which hash is which node; the names of the records do not."""
-    hashes = {node: re.search(rf"nid={node} /(\w+)", said)[1] for node in ("one", "two")}
+    """Links say which records are which node's; the records themselves do not."""
+    named = {link.name: link.resolve() for link in (tmp_path / "nodes").iterdir()}
+    assert set(named) == {"one", "two"}
     folders = collected(tmp_path)
-    assert {folder.name.split("-")[-1] for folder in folders} == set(hashes.values())
-    assert not [folder for folder in folders if "one" in folder.name or "two" in folder.name]
+    assert {folder.parent for folder in folders} == set(named.values())
+    assert len(folders) == 2
+    assert not [folder for folder in folders if "one" in folder.parent.name or "two" in folder.parent.name]
     assert all(run.roofline for run in gather(folders))

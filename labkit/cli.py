@@ -146,10 +146,22 @@ COMMANDS = {
     ),
     "compare": Command(
         "labkit.comparison:run",
-        "Compare results: of machines, Pythons, NumPy builds or commits.",
+        "Compare results: of machines, Pythons, NumPy builds or commits, or of a fleet of nodes.",
         "laptop/ desktop/ --output comparison/",
-        (FOLDERS, ("--output", {"type": Path, "help": "leave a page and a figure in this folder too"})),
-        (JSON, MARKDOWN),
+        (
+            (
+                "folders",
+                {"nargs": "+", "metavar": "DIR", "type": Path, "help": "a folder with results.json, or of such"},
+            ),
+            ("--output", {"type": Path, "help": "leave a page and a figure in this folder too"}),
+            (
+                "--since",
+                {"metavar": "DATE", "default": "", "help": "what changed on each node since, as in 2026-01-31"},
+            ),
+            flag("--all", "of a fleet, every node"),
+        ),
+        (JSON, MARKDOWN, flag("--csv", "print a row for each node of a fleet")),
+        status="0 done, 1 a node is slower than others of its CPU",
     ),
     "report": Command(
         "labkit.show.html:run",

@@ -10,9 +10,10 @@ from labkit.errors import UserError
 from labkit.records import io
 from labkit.records.compare import Against, ComparedCell, Quantity, RunComparison, compare
 from labkit.records.find import gather
-from labkit.show import numbers, tables
+from labkit.show import fleet, numbers, tables
 from labkit.show.tables import Table
 from labkit.show.text import method_name
+from labkit.stats import FEWEST_TO_JUDGE
 
 RECORD, FIGURE, PAGE = "comparison.json", "comparison.png", "comparison.md"
 # The first of the two repeats better from run to run.
@@ -39,10 +40,19 @@ TELLING_SIZES = (
 
 
 def run(args: argparse.Namespace) -> int:
-    """The command: `args.folders`, `args.output` (None: no files), `args.json`, `args.markdown`."""
-    if len(args.folders) < 2:
+    """The command: `args.folders`, `args.since`, `args.output` (None: no files), `args.all`, and one form of output.
+
+    1 where a node is slower than its kind allows.
+    """
+    found = gather(args.folders, since=args.since)
+    if len(found) < 2:
         raise UserError("labkit compare takes two results or more: name another folder")
-    record = compare(gather(args.folders))
+    newest = list({run.name: run for run in found}.values()) if args.since else found
+    record = compare(newest, found if args.since else ())
+    if args.csv and not record.fleet:
+        raise UserError(
+            f"--csv takes {FEWEST_TO_JUDGE} nodes of one CPU or more: labkit export has a row for each cell"
+        )
     encoded = io.encode(record)
     if args.output:
         from labkit.show import canvas  # Matplotlib takes a moment to load, and nothing else here needs it
@@ -51,36 +61,59 @@ def run(args: argparse.Namespace) -> int:
         with io.locked(args.output):
             drawn = canvas.png(figure.draw(record))
             io.write_all(args.output, {RECORD: encoded, FIGURE: drawn, PAGE: page(record, FIGURE).encode()})
-    sys.stdout.write(encoded.decode() if args.json else page(record) if args.markdown else terminal(record))
-    return 0
+    forms = {
+        "json": lambda: encoded.decode(),
+        "markdown": lambda: page(record),
+        "csv": lambda: tables.csv(fleet.nodes(record)),
+    }
+    asked = next((form for form in forms if getattr(args, form)), None)
+    sys.stdout.write(forms[asked]() if asked else terminal(record, args.all))
+    return int(bool(record.fleet and any(one.ratio.value < 1 for one in record.fleet.outliers)))
 
 
-def page(record: RunComparison, image: str | None = None, write: Callable[[Table], str] = tables.markdown) -> str:
-    """The comparison as Markdown, with a figure if its file is named."""
-    title = f"{len(record.runs)} runs side by side"
+def page(
+    record: RunComparison, image: str | None = None, write: Callable[[Table], str] = tables.markdown, every: bool = True
+) -> str:
+    """The comparison as Markdown, with a figure if its file is named; without `every` a fleet on one screen."""
+    drawn = [f"![{_title(record)}]({image})\n"] if image else []
+    parts = fleet.page(record, write, every) if record.fleet else _with_first(record, write)
+    if record.fleet and every and record.differences:
+        parts += ["\n## What differs\n", write(differing(record))]
+    head = [f"# {_title(record)}\n", *([f"<!-- Rendered from {RECORD}. -->\n"] if image else [])]
+    return "\n".join([*head, *parts[:1], *drawn, *parts[1:], ""])
+
+
+def _title(record: RunComparison) -> str:
+    return f"{len(record.runs)} runs side by side"
+
+
+def _with_first(record: RunComparison, write: Callable[[Table], str]) -> list[str]:
+    """What differs, and all that follows: what was measured, and each run over the first."""
     shown = [values(record, quantity, intervals=write is tables.markdown) for quantity in NAMES]
-    return "\n".join(
-        [
-            f"# {title}\n",
-            *([f"<!-- Rendered from {RECORD}. -->\n"] if image else []),
-            *(f"{i}. {r.name}" + f" ({'; '.join(r.remarks)})" * bool(r.remarks) for i, r in enumerate(record.runs, 1)),
-            "\n## What differs\n",
-            write(differing(record)) if record.differences else f"{NOTHING_DIFFERS}\n",
-            *([f"![{title}]({image})\n"] if image else []),
-            "## What was measured\n",
-            *map(write, shown),
-            *(f"- {line}" for line in legend(shown)),
-            f"\n## Each run compared with 1 ({record.runs[0].name})\n",
-            *(write(against(record, quantity)) for quantity in NAMES),
-            *(f"- {note}" for note in (*record.notes, *METHODS, *([TELLING_SIZES] if len(record.runs) > 2 else []))),
-            "",
-        ]
-    )
+    return [
+        "\n".join(
+            [
+                *(
+                    f"{i}. {r.name}" + f" ({'; '.join(r.remarks)})" * bool(r.remarks)
+                    for i, r in enumerate(record.runs, 1)
+                ),
+                "\n## What differs\n",
+                write(differing(record)) if record.differences else f"{NOTHING_DIFFERS}\n",
+            ]
+        ),
+        "## What was measured\n",
+        *map(write, shown),
+        *(f"- {line}" for line in legend(shown)),
+        f"\n## Each run compared with 1 ({record.runs[0].name})\n",
+        *(write(against(record, quantity)) for quantity in NAMES),
+        *(f"- {note}" for note in (*record.notes, *METHODS, *([TELLING_SIZES] if len(record.runs) > 2 else []))),
+        *fleet.changed(record, write),
+    ]
 
 
-def terminal(record: RunComparison) -> str:
-    """The same for a terminal: without intervals, as lines are short there."""
-    text = page(record, write=lambda table: tables.terminal(table) + "\n")
+def terminal(record: RunComparison, every: bool = False) -> str:
+    """The same for a terminal: without intervals, as lines are short there; of a fleet what fits on a screen."""
+    text = page(record, write=lambda table: tables.terminal(table) + "\n", every=every)
     return re.sub("^#+ ", "", text, flags=re.MULTILINE)
 
 
@@ -88,13 +121,17 @@ def terminal(record: RunComparison) -> str:
 
 
 def differing(record: RunComparison) -> Table:
-    """What differs between the manifests: each value, and the runs that have it."""
+    """What differs between the manifests: each value, and the runs that have it; of many nodes only how many."""
     rows = []
     for difference in record.differences:
         who: dict[str, list[str]] = defaultdict(list)
         for number, value in enumerate(difference.values, 1):
-            who[value].append(str(number))
-        rows.append([difference.what, "; ".join(f"{value} ({', '.join(runs)})" for value, runs in who.items())])
+            who[value].append(record.runs[number - 1].name if record.fleet else str(number))
+        told = {
+            value: f"{len(runs)} nodes" if record.fleet and len(runs) > fleet.MOST_NAMED else ", ".join(runs)
+            for value, runs in who.items()
+        }
+        rows.append([difference.what, "; ".join(f"{value} ({of})" for value, of in told.items())])
     return Table("", "ll", ["what", "each value (and the runs that have it)"], rows)
 
 

@@ -10,21 +10,20 @@ from statistics import median
 
 from labkit.errors import UserError, os_error
 from labkit.records.facts import facts
-from labkit.records.find import Run, gather
+from labkit.records.find import Run, locate, read_run
 from labkit.records.io import write_atomically
 from labkit.records.model import Cell
+from labkit.show.tables import harmless
 
 # Ends the name of a cell that cannot be true: pyperf then compares it with no cell that can.
 INVALID = " (invalid)"
-# A text that begins so is a formula to a spreadsheet; behind an apostrophe it is a text.
-_FORMULA = ("=", "+", "-", "@")
 
 Fields = dict[str, str | int | float]
 
 
 def run(args: argparse.Namespace) -> int:
     """The command: `args.folder`, `args.format` and `args.output` (standard output if None)."""
-    (result,) = gather([args.folder])
+    result = read_run(locate(args.folder))
     if all(cell.extrapolated or cell.invalid for cell in result.analysis.cells):
         raise UserError("no cell of this result was timed and can be true: there is nothing to export")
     text = {"pyperf": pyperf, "bencher": bencher, "csv": spreadsheet}[args.format](result)
@@ -174,11 +173,3 @@ def spreadsheet(result: Run) -> str:
     writer.writeheader()
     writer.writerows({column: harmless(field) for column, field in row.items()} for row in rows)
     return table.getvalue()
-
-
-def harmless(field: str | int | float) -> str | int | float:
-    """A text on one line that no spreadsheet takes for a formula; a number as it is."""
-    if not isinstance(field, str):
-        return field
-    text = " ".join(field.split())
-    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -22,6 +22,7 @@ FASTEST_PORTION, FASTEST_FEWEST = 0.01, 3
 IntervalKind = Literal["ci95", "range"]
 Verdict = Literal["faster", "slower", "no difference resolved"]
 Floats = npt.NDArray[np.float64]
+Bounded = tuple[float, float, float]  # a value and the ends of its 95 % interval
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,11 @@ def multiply(a: Ratio, b: Ratio) -> Ratio:
     return Ratio(value, value * math.exp(-down), value * math.exp(up), min(a.pairs, b.pairs), kind)
 
 
+def over(a: Bounded, b: Bounded) -> Ratio:
+    """a / b of two independent values."""
+    return multiply(Ratio(*a, 1, "ci95"), Ratio(1 / b[0], 1 / b[2], 1 / b[1], 1, "ci95"))
+
+
 def verdict(ratio: Ratio, floor: float = 0.0) -> Verdict:
     """What an interval of (speed of this) / (speed of the other) allows to be said of this.
 
@@ -151,6 +157,48 @@ def verdict(ratio: Ratio, floor: float = 0.0) -> Verdict:
 def noise_floor(ratios: Sequence[Ratio]) -> float:
     """The largest portion by which one thing under two names differed; 0 of none."""
     return max((math.exp(abs(math.log(r.value))) - 1 for r in ratios), default=0.0)
+
+
+# --- one of many --------------------------------------------------------------------------------------
+
+# The standard deviation of a normal distribution over its median absolute deviation, and half the width of its 95 %
+# interval; the standard error of a median over that of a mean.
+MAD_TO_SIGMA, HALF_WIDTH, OF_MEDIAN = 1.4826, 1.96, 1.2533
+# So many standard deviations from the median is outside: one of 16,000 in a normal distribution, and fewer once an
+# interval must be wholly outside. With fewer than four values the median and the deviation say nothing.
+OUTSIDE_SIGMAS, FEWEST_TO_JUDGE = 4.0, 4
+
+
+@dataclass(frozen=True)
+class Middle:
+    """The median of many values with its interval; one that is off by a portion of more than `allowed` is outside."""
+
+    value: float
+    low: float
+    high: float
+    allowed: float
+
+    def ratio(self, value: Bounded) -> Ratio:
+        """One of the values over the median."""
+        return over(value, (self.value, self.low, self.high))
+
+
+def middle(values: Sequence[Bounded], least: float) -> Middle:
+    """What is usual among many of a kind, by median and median absolute deviation.
+
+    A few that are far off move neither. The deviation is no smaller than the typical interval says, and what is
+    allowed no smaller than `least`, a portion.
+    """
+    logs = [math.log(value) for value, _, _ in values]
+    at = median(logs)
+    own = median(math.log(high / low) for _, low, high in values) / 2 / HALF_WIDTH
+    few = (
+        len(values) / (len(values) - 0.8) if len(values) > 1 else 1.0
+    )  # the deviation of few is too small (Croux 1992)
+    sigma = max(MAD_TO_SIGMA * few * median(abs(log - at) for log in logs), own)
+    half = HALF_WIDTH * OF_MEDIAN * sigma / math.sqrt(len(values))
+    allowed = max(math.expm1(OUTSIDE_SIGMAS * sigma), least)
+    return Middle(math.exp(at), math.exp(at - half), math.exp(at + half), allowed)
 
 
 # --- the fastest of many brief samples ----------------------------------------------------------------

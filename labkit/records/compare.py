@@ -1,6 +1,6 @@
-"""Runs side by side: what differs between them, every cell, and each run over the first. Pure."""
+"""Runs side by side: what differs between them, every cell, and each run over the first or its kind. Pure."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -8,11 +8,13 @@ from labkit import quality, stats
 from labkit.records.derive import Key
 from labkit.records.facts import facts
 from labkit.records.find import Run
+from labkit.records.fleet import Change, Fleet, changes, judge
 from labkit.records.model import Cell, Estimate, Rate, Record
 from labkit.records.spread import Spread, repeated, spreads
 from labkit.stats import Ratio
 
 Quantity = Literal["peak_fraction", "gflops"]
+QUANTITIES: tuple[Quantity, ...] = ("gflops", "peak_fraction")
 State = Literal["measured", "extrapolated", "withheld", "invalid", "missing"]
 FloorSource = Literal["A/A tests", "runs of one configuration", "repeat.json"]
 Floors = Sequence[tuple[FloorSource, Sequence[Spread]]]  # how far runs of the same thing as one run differ
@@ -29,9 +31,10 @@ class Differing(Record):
 
 
 class ComparedRun(Record):
-    """A run by its name; `remarks` say what limits it (quick, partial, noisy)."""
+    """A run by its name, and the time it was made; `remarks` say what limits it (quick, partial, noisy)."""
 
     name: str
+    created: str
     remarks: list[str]
 
 
@@ -73,7 +76,7 @@ class Against(Record):
 
 
 class ComparedRow(Record):
-    """A method at a size: one cell a run, and each run against the first, null for the first itself."""
+    """A method at a size: one cell a run, and each run against the first, null for the first itself and in a fleet."""
 
     method: str
     n: int
@@ -83,7 +86,11 @@ class ComparedRow(Record):
 
 
 class RunComparison(Record):
-    """comparison.json. `repeats`: indices of runs of one configuration; `notes`: where the noise floors come from."""
+    """comparison.json. `repeats`: indices of runs of one configuration; `notes`: where the noise floors come from.
+
+    `fleet`: where there are enough runs of one CPU model, each is judged beside the others of its own. `changes`: of
+    runs that are the newest of their node, what changed before.
+    """
 
     schema: Literal["comparison/2"]
     runs: list[ComparedRun]
@@ -91,6 +98,8 @@ class RunComparison(Record):
     repeats: list[list[int]]
     rows: list[ComparedRow]
     notes: list[str]
+    fleet: Fleet | None = None
+    changes: Sequence[Change] = ()
 
     @property
     def methods(self) -> list[str]:
@@ -107,10 +116,13 @@ class RunComparison(Record):
         return max((row for row in self.rows if row.method == method), key=says)
 
 
-def compare(runs: Sequence[Run]) -> RunComparison:
-    """These runs side by side, each compared with the first."""
-    described = [facts(run) for run in runs]
-    groups = _repeats(runs, described)
+def compare(runs: Sequence[Run], over_time: Sequence[Run] = ()) -> RunComparison:
+    """These runs side by side, each compared with the first, or with the others of its CPU model if they are a fleet.
+
+    `over_time`: these and earlier ones of the same names.
+    """
+    described, fleet = [facts(run) for run in runs], judge(runs)
+    groups = [] if fleet else _repeats(runs, described)
     floors: list[list[tuple[FloorSource, list[Spread]]]] = [
         [("repeat.json", found)] if run.repeat and (found := spreads(run.repeat.runs)) else [] for run in runs
     ]
@@ -120,14 +132,27 @@ def compare(runs: Sequence[Run]) -> RunComparison:
             floors[i].append(("runs of one configuration", between))
     keys = {(cell.method, cell.n) for run in runs for cell in run.analysis.cells}
     columns = ((what, [one[what] for one in described]) for what in described[0])
+    with_first = [] if fleet else range(1, len(runs))
     return RunComparison(
         schema="comparison/2",
-        runs=[ComparedRun(name=run.name, remarks=_remarks(run)) for run in runs],
+        runs=[ComparedRun(name=run.name, created=run.manifest.created, remarks=_remarks(run)) for run in runs],
         differences=[Differing(what=what, values=values) for what, values in columns if len(set(values)) > 1],
         repeats=groups,
-        rows=[_row(runs, floors, key) for key in sorted(keys, key=lambda key: ((*METHODS, key[0]).index(key[0]), key))],
-        notes=_notes(runs, floors),
+        rows=[
+            _row(runs, with_first, floors, key)
+            for key in sorted(keys, key=lambda key: ((*METHODS, key[0]).index(key[0]), key))
+        ],
+        notes=_days(runs) + ([] if fleet else _notes(runs, floors)),
+        fleet=fleet,
+        changes=changes(over_time),
     )
+
+
+def _days(runs: Sequence[Run]) -> list[str]:
+    """A note where the runs are not of one day."""
+    days = Counter(run.manifest.created[:10] for run in runs)
+    listed = ", ".join(f"{day} ({many})" for day, many in sorted(days.items()))
+    return [f"The runs are of {len(days)} days: {listed}."] if len(days) > 1 else []
 
 
 def _remarks(run: Run) -> list[str]:
@@ -204,7 +229,7 @@ def _compared(cell: Cell | None) -> ComparedCell:
     )
 
 
-def _row(runs: Sequence[Run], floors: Sequence[Floors], key: Key) -> ComparedRow:
+def _row(runs: Sequence[Run], with_first: Sequence[int], floors: Sequence[Floors], key: Key) -> ComparedRow:
     found = [run.analysis.cell(*key) for run in runs]
     cells = [_compared(cell) for cell in found]
 
@@ -228,7 +253,7 @@ def _row(runs: Sequence[Run], floors: Sequence[Floors], key: Key) -> ComparedRow
                     made.verdict = "higher" if made.verdict == "faster" else "lower"
         return made
 
-    fractions, rates = ([None, *(against(q, i) for i in range(1, len(runs)))] for q in ("peak_fraction", "gflops"))
+    rates, fractions = ([against(q, i) if i in with_first else None for i in range(len(runs))] for q in QUANTITIES)
     return ComparedRow(method=key[0], n=key[1], cells=cells, peak_fraction=fractions, gflops=rates)
 
 

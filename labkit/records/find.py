@@ -1,6 +1,7 @@
 """Where records are: the results in a folder with what stands beside them, and the roofline of this machine."""
 
 import contextlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ BENCH, ROOFLINE, LADDER = "03-matmul-perf", "01-roofline", "03-speedup-ladder"
 _CHECKOUT = Path(__file__).resolve().parents[2]
 # In .state/: the digest of the roofline that was measured into this folder, rather than came with the checkout.
 _MEASURED_HERE = "measured"
+_DATED = re.compile(r"\d{4}-\d\d-\d\d")  # begins the name of a folder in which a node keeps one of its results
 
 T = TypeVar("T", bound=Record)
 
@@ -69,17 +71,38 @@ def read_run(folder: Path, name: str = "") -> Run:
     )
 
 
-def gather(folders: Sequence[Path], labels: Sequence[str] = ()) -> list[Run]:
-    """The results in these folders, each named by its label or the last part of its path in which they differ."""
-    if labels and (len(labels) != len(folders) or len(set(labels)) != len(labels)):
-        raise UserError(f"{len(folders)} folders need as many labels, no two the same: repeat --label, or leave it out")
-    names = labels or (_folder_names(folders) if len(folders) > 1 else [""])
-    return [read_run(locate(folder), name) for folder, name in zip(folders, names, strict=True)]
+def gather(folders: Sequence[Path], labels: Sequence[str] = (), since: str = "") -> list[Run]:
+    """The results in these folders, each named by its label or the last part of its path in which they differ.
+
+    A folder of folders stands for all results in it, and one of dated results for the newest, or for all from the date
+    `since` on, which have one name.
+    """
+    if since and not _DATED.match(since):
+        raise UserError(f"{printable(since)} is no date: name one like 2026-01-31")
+    below = [one for folder in folders for one in _results_in(folder, since) or [(folder, [folder])]]
+    found = [(of, dated) for of, dated in below if dated]
+    if not found:
+        raise UserError(f"no result is as new as {since}: name an earlier date with --since")
+    if labels and (len(labels) != len(found) or len(set(labels)) != len(labels)):
+        raise UserError(f"{len(found)} folders need as many labels, no two the same: repeat --label, or leave it out")
+    names = labels or (_folder_names([of for of, _ in found]) if sum(len(dated) for _, dated in found) > 1 else [""])
+    return [read_run(locate(path), name) for (_, dated), name in zip(found, names, strict=True) for path in dated]
+
+
+def _results_in(folder: Path, since: str, levels: int = 2) -> list[tuple[Path, list[Path]]]:
+    """Each result in a folder, or in folders so far below it: (what names it, its own folders, the oldest first)."""
+    if (locate(folder) / io.RESULTS).exists():
+        return [(folder, [folder])]
+    inner = sorted(path for path in folder.iterdir() if path.is_dir()) if levels and folder.is_dir() else []
+    dated = [path for path in inner if _DATED.match(path.name) and (path / io.RESULTS).exists()]
+    if dated:
+        return [(folder, [path for path in dated if path.name >= since] if since else dated[-1:])]
+    return [one for path in inner for one in _results_in(path, since, levels - 1)]
 
 
 def _folder_names(folders: Sequence[Path]) -> list[str]:
     """a and b of a/lab and b/lab; with a number where no part tells them apart."""
-    parts = [path.resolve().parts for path in folders]
+    parts = [path.absolute().parts for path in folders]
     for back in range(1, min(map(len, parts)) + 1):
         names = [printable(part[-back]) for part in parts]
         if len(set(names)) == len(names):

@@ -4,6 +4,7 @@ import datetime
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labkit.machine.blas import Blas, loaded_blas
+from labkit.machine.cpus import cpu_facts
 from labkit.machine.hardware import Hardware, MachineIdentity, hardware, identity
 from labkit.machine.threads import ACCELERATE_VARIABLE, THREAD_VARIABLES, effective_threads
 from labkit.records.model import Git, Manifest
@@ -59,7 +61,10 @@ def git_state(folder: Path = REPOSITORY) -> Git:
 
 def versions() -> dict[str, str]:
     """Python, its compiler and the packages that bear on a measurement."""
+    release, microcode = re.match(r"[\d.]+(-[\d.]*\d)?", platform.release()), cpu_facts().get("microcode")
     found = {
+        **({"kernel": release[0]} if release else {}),  # without the words of who built it
+        **({"microcode": microcode} if microcode else {}),
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
         "compiler": platform.python_compiler(),

@@ -4,6 +4,8 @@ A cell is plain text, in which `backticks` mark code. Both escape whatever else 
 and a line end or another control character in a cell is a space.
 """
 
+import csv as csv_module
+import io
 import re
 import shutil
 import sys
@@ -22,6 +24,7 @@ UNLIMITED_COLUMNS = 1000
 # On a narrower terminal columns would be cut to a letter or two: there each row is a paragraph.
 LEAST_COLUMNS = 40
 _CODE = re.compile(r"(`[^`]+`)")
+_FORMULA = ("=", "+", "-", "@")  # begin what a spreadsheet computes
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,22 @@ def markdown(table: Table) -> str:
     lines.insert(1, ["---:" if side == "r" else "---" for side in table.align])
     title = f"**{_in_markdown(table.title)}**\n\n" if table.title else ""
     return title + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def csv(table: Table) -> str:
+    """The table as a spreadsheet or pandas reads it; no cell is a formula."""
+    written = io.StringIO()
+    writer = csv_module.writer(written, lineterminator="\n")
+    writer.writerows([harmless(cell) for cell in row] for row in (table.head, *table.rows))
+    return written.getvalue()
+
+
+def harmless(field: str | int | float) -> str | int | float:
+    """A text on one line that no spreadsheet takes for a formula; a number as it is."""
+    if not isinstance(field, str):
+        return field
+    text = " ".join(field.split())
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def terminal(table: Table, columns: int | None = None) -> str:

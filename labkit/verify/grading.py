@@ -14,8 +14,8 @@ from xml.etree import ElementTree
 import msgspec
 
 from labkit.errors import UserError, printable
-from labkit.export import harmless
 from labkit.records.io import contents
+from labkit.show.tables import harmless
 from labkit.verify.assignment import WHY
 from labkit.verify.outcome import Check
 

@@ -1,5 +1,6 @@
 """A comparison in the terminal, as Markdown and from the command: what differs stands above the figures."""
 
+import csv
 import io as text_io
 import json
 import re
@@ -111,8 +112,9 @@ def folders(tmp_path):
     return [made_up.write(tmp_path / n, m.results, m.manifest) for n, m in zip(names, made, strict=True)]
 
 
-def command(folders, output=None, json=False, markdown=False):
-    return comparison.run(Namespace(folders=folders, output=output, json=json, markdown=markdown))
+def command(folders, output=None, json=False, markdown=False, csv=False, since="", all=False):
+    forms = {"json": json, "markdown": markdown, "csv": csv}
+    return comparison.run(Namespace(folders=folders, output=output, since=since, all=all, **forms))
 
 
 def test_the_command_prints_tables_json_or_markdown_and_leaves_files_that_agree(folders, tmp_path, capsys):
@@ -137,3 +139,47 @@ def test_one_result_or_one_that_cannot_be_read_is_an_error_that_names_it(folders
         command(folders[:1])
     with pytest.raises(UserError, match=r"none: cannot read results\.json"):
         command([folders[0], tmp_path / "none"])
+
+
+# --- a fleet -----------------------------------------------------------------------------------------------
+
+SCREEN_LINES, SCREEN_COLUMNS = 40, 120
+
+
+@pytest.fixture
+def nodes(tmp_path):
+    """Forty nodes and what each measured on two days; node07 is slow on the second."""
+    for i in range(40):
+        for day in ("2026-01-01", "2026-01-02"):
+            made = run(speed=(0.7 if (i, day) == (7, "2026-01-02") else 1 + 0.003 * (i % 4)))
+            made.manifest.created = f"{day}T00:00:00+00:00"
+            made_up.write(tmp_path / "nodes" / f"node{i:02}" / day, made.results, made.manifest)
+    return [tmp_path / "nodes"]
+
+
+def test_forty_nodes_fit_on_a_screen_the_slow_one_first_and_the_status_says_that_there_is_one(nodes, capsys):
+    assert command(nodes) == 1
+    text = capsys.readouterr().out
+    assert len(text.splitlines()) <= SCREEN_LINES
+    assert re.findall("node[0-9]+", text) == ["node07"]
+    assert text.index("node07") < text.index("allowed")
+    assert command(nodes, all=True) == 1
+    assert set(re.findall("node[0-9]+", capsys.readouterr().out)) == {f"node{i:02}" for i in range(40)}
+
+
+def test_a_fleet_as_csv_has_a_row_for_each_node_and_no_column_twice(nodes, folders, capsys):
+    command(nodes, csv=True)
+    head, *rows = csv.reader(text_io.StringIO(capsys.readouterr().out))
+    assert [row[0] for row in rows] == [f"node{i:02}" for i in range(40)]
+    assert len(set(head)) == len(head)
+    assert float(rows[7][head.index("np.matmul, times the others")]) == pytest.approx(0.7, rel=0.01)
+    with pytest.raises(UserError, match="--csv takes 4 nodes"):
+        command(folders, csv=True)
+
+
+def test_since_a_date_what_changed_on_which_node_is_told_and_without_runs_of_several_days_are_named(nodes, capsys):
+    command(nodes, since="2026-01-01")
+    assert re.search(r"2026-01-02 +node07 +np\.matmul +0\.6\d", capsys.readouterr().out)
+    (nodes[0] / "node03" / "2026-01-02" / "results.json").unlink()
+    command(nodes)
+    assert "of 2 days: 2026-01-01 (1), 2026-01-02 (39)" in capsys.readouterr().out

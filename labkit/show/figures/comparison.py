@@ -3,10 +3,10 @@
 import textwrap
 from typing import Any
 
+import msgspec
 from matplotlib.axes import Axes
 
 from labkit.records.compare import ComparedCell, ComparedRow, Quantity, RunComparison
-from labkit.records.model import Estimate
 from labkit.show import canvas, numbers, styles
 from labkit.show.canvas import Drawing, Point
 from labkit.show.styles import BLACK, GREY
@@ -14,6 +14,7 @@ from labkit.show.styles import BLACK, GREY
 # Quantities, and the names of their tables.
 TABLES: dict[Quantity, str] = {"peak_fraction": "Fraction of each run's own peak", "gflops": "GFLOPS"}
 PANELS_A_BAND = 4  # more methods than this go into a second band, as panels need an inch and a half
+MOST_ROWS = 40  # of a fleet the outliers and some others: a page for each of 500 nodes is read by nobody
 # Of a line of text, of what stands between bands of panels, above all and below all, in inches.
 LINE_INCHES, BAND_INCHES, TOP_INCHES, FOOT_INCHES = 0.16, 0.7, 1.24, 0.57
 NAME_COLUMNS, TEXT_COLUMNS = 23, 110
@@ -24,6 +25,8 @@ ROOM_FOR_VALUE = 1.75  # the axis ends this many times beyond the largest value,
 def draw(record: RunComparison) -> Drawing:
     """A row for each run, a panel for each method at the size that says most."""
     title = f"{len(record.runs)} runs side by side"
+    if len(record.runs) > MOST_ROWS:
+        title, record = f"{MOST_ROWS} of {title}", _first(record, MOST_ROWS)
     rows = [record.telling_row(method) for method in record.methods]
     columns = min(PANELS_A_BAND, len(rows))
     bands = [(quantity, rows[i : i + columns]) for quantity in TABLES for i in range(0, len(rows), columns)]
@@ -61,7 +64,7 @@ def _draw_panel(axes: Axes, record: RunComparison, row: ComparedRow, quantity: Q
     """A method at a size: a line from zero to each run's figure, which is written behind it."""
     style, tags = styles.of_method(row.method), {"method": row.method}
     colour = style.colour
-    shown = [_estimate(cell, quantity) for cell in row.cells]
+    shown = [cell.figure(quantity) for cell in row.cells]
     largest = max((e.high for e in shown if e), default=1.0)
     scale, unit = 100.0, "% of its own peak"
     if quantity == "gflops":
@@ -101,8 +104,13 @@ def _hollow(cell: ComparedCell) -> bool:
     return cell.state in ("extrapolated", "withheld")
 
 
-def _estimate(cell: ComparedCell, quantity: Quantity) -> Estimate | None:
-    rate = cell.gflops
-    if quantity == "peak_fraction" or not rate:
-        return cell.peak_fraction
-    return Estimate(value=rate.median, low=rate.low, high=rate.high)
+def _first(record: RunComparison, most: int) -> RunComparison:
+    """The outliers of a fleet and then the other runs, so many of them."""
+    outside = [one.run for one in record.fleet.outliers] if record.fleet else []
+    kept = list(dict.fromkeys([*outside, *range(len(record.runs))]))[:most]
+
+    def of(row: ComparedRow) -> ComparedRow:
+        columns = {name: [getattr(row, name)[i] for i in kept] for name in ("cells", "peak_fraction", "gflops")}
+        return msgspec.structs.replace(row, **columns)
+
+    return msgspec.structs.replace(record, runs=[record.runs[i] for i in kept], rows=[of(row) for row in record.rows])
