@@ -13,7 +13,7 @@ export MKL_NUM_THREADS := 1
 export VECLIB_MAXIMUM_THREADS := 1
 endif
 
-.PHONY: help bench $(COMMANDS) doctor.pyz fleet test test-all lint clean
+.PHONY: help bench $(COMMANDS) doctor.pyz fleet test test-arm test-all lint clean
 
 help:
 	@echo 'make bench     measure the assignment (a first complete set in a minute, all of it in ten or more)'
@@ -32,6 +32,7 @@ help:
 	@echo 'make fleet     the quick run on every node, through a scheduler (fleet/README.md)'
 	@echo 'make test      run the tests'
 	@echo 'make test-all  and those that need a browser, a wheel, ReFrame or an emulated CPU, and the documents'\'' commands'
+	@echo 'make test-arm  code generation, products, doctor and benchmark on Arm, emulated'
 	@echo 'make lint      check style and types'
 	@echo 'make clean     remove the environments, caches and what resuming needs'
 	@echo 'Options go into ARGS: make bench ARGS="--quick". For the options of a command: make verify ARGS=--help'
@@ -60,6 +61,10 @@ test: .venv/dev
 test-all: test fleet/.venv/done
 	@$(PYTEST) tests/browser tests/documents tests/installed fleet/test_reframe.py $(ARGS)
 	@.ci/emulated
+	@.ci/arm --if-possible
+
+test-arm: .venv/dev
+	@.ci/arm
 
 lint: .venv/dev
 	@$(VENV) -m ruff check .

@@ -5,7 +5,7 @@ import shutil
 import site
 import subprocess
 import venv
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import made_up
@@ -36,16 +36,21 @@ PATIENCE_SECONDS = 150
 
 def make(root: Path) -> Path:
     """The checkout, with records that are made up, and an environment with the packages of this one."""
+    copy(root)
+    _make_environment(root)
+    _make_records(root / "experiments")
+    return root
+
+
+def copy(root: Path, more: Mapping[str, Mapping[str, str]] = {}) -> None:
+    """The files alone, with `more` made small."""
     shutil.copytree(REPOSITORY, root, ignore=LEFT_BEHIND)
-    for name, changes in SMALL.items():
+    for name, changes in [*SMALL.items(), *more.items()]:
         text = (root / name).read_text("utf-8")
         for old, new in changes.items():
             assert text.count(old) == 1, (name, old)
             text = text.replace(old, new)
         (root / name).write_text(text, encoding="utf-8")
-    _make_environment(root)
-    _make_records(root / "experiments")
-    return root
 
 
 def _make_environment(root: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from labkit.machine.blas import CORE_TYPE, Blas
 from labkit.machine.clocks import driver, governor, nominal_ghz
-from labkit.machine.cpus import allowed_cpus, cpu_flags, emulated, guest, physical_cores, several_kinds
+from labkit.machine.cpus import allowed_cpus, cpu_flags, emulated, guest, machine, physical_cores, several_kinds
 from labkit.machine.limits import cpu_quota
 from labkit.machine.power import power
 from labkit.machine.system import ROOT
@@ -132,7 +132,7 @@ def look(
         physical=physical_cores(root),
         kinds=several_kinds(root),
         virtual=bool(guest(root)),
-        emulated=emulated(told.get("machine", ""), root),
+        emulated=emulated(told.get("machine") or machine(root), root),
         pinned_to=after if before and after and after < before else None,
         **{name: told[name] for name in of_python if name in told},
     )

@@ -116,6 +116,12 @@ def cpu_flags(root: Path = ROOT, allowed: frozenset[int] | None = None) -> froze
     return frozenset((facts.get("flags") or facts.get("Features") or "").split())
 
 
+def sve_bits(root: Path = ROOT) -> int | None:
+    """Bits of the vectors that a program gets on an Arm CPU with SVE; None without SVE."""
+    size = number(root / "proc/sys/abi/sve_default_vector_length")  # bytes
+    return 8 * size if size and "sve" in cpu_flags(root) else None
+
+
 def cpu_name(root: Path = ROOT) -> str | None:
     """The CPU's marketing name, as the operating system has it; of an emulated CPU the host's."""
     listed = re.search(r"^(?:model name|Model)[ \t]*:[ \t]*(\S.*)", text(root / "proc/cpuinfo") or "", re.MULTILINE)

@@ -91,6 +91,18 @@ def test_a_whole_machine_that_is_emulated_has_a_cpuinfo_of_its_own(tree):
     assert (cpus.cpu_name(root), cpus.cpu_flags(root)) == ("QEMU TCG CPU version 2.5+", {"sse2", "avx"})
 
 
+def test_sve_has_the_length_that_the_system_sets_and_none_where_the_cpu_does_not_list_it(tree):
+    length = {"proc/sys/abi/sve_default_vector_length": "32\n"}
+    assert [cpus.sve_bits(tree(name)) for name in ("graviton3", "dgx-spark-gb10", "ampere-one", "i5-8250u")] == [
+        256,
+        None,
+        None,
+        None,
+    ]
+    assert cpus.sve_bits(tree({**files("graviton2"), **length})) is None
+    assert cpus.sve_bits(tree({**files("graviton3"), **length, "machine": "x86_64"})) is None
+
+
 def test_hardware_threads_of_one_core_count_as_one_core(tree):
     siblings = {f"{CPUS}/cpu{cpu}/topology/thread_siblings_list": f"{cpu % 2},{cpu % 2 + 2}\n" for cpu in range(4)}
     assert cpus.physical_cores(tree(siblings)) == 2
