@@ -41,6 +41,7 @@ TARGETS = {
         "dev",
         "and those that need a browser, a wheel, ReFrame or an emulated CPU, and documents' commands",
     ),
+    "test-arm": ("dev", "code generation, products, doctor and benchmark on Arm, emulated"),
     "test-slurm": ("bench", "try the fleet check under a real Slurm on this host, as root, in four minutes"),
     "lint": ("dev", "check style and types"),
     "clean": ("", "remove the environments, caches and what resuming needs"),
@@ -68,7 +69,8 @@ def commands(target, given):
         "rivals": [],
         "fleet": [["fleet/run"] + given],
         "test": [pytest + given],
-        "test-all": [pytest + given, pytest + more + given, [".ci/emulated"]],
+        "test-all": [pytest + given, pytest + more + given, [".ci/emulated"], [".ci/arm", "--if-possible"]],
+        "test-arm": [[".ci/arm"]],
         "test-slurm": [[".ci/slurm"]],
         "lint": [[python, "-m"] + words.split() for words in ("ruff check .", "ruff format --check .", "mypy")],
     }

@@ -1,7 +1,5 @@
 """Operands of every order and stride, the bound of a product's error, and products of the tiles the host can run."""
 
-import os
-import sys
 from functools import cache
 
 import numpy as np
@@ -21,8 +19,6 @@ TILES = {
     for tile in _TILES
     if tile.lanes <= HOST.lanes and tile.fma <= HOST.fma and tile.registers <= HOST.registers
 }
-# A Python like this one; .ci/emulated says through what.
-PYTHON = [*os.environ.get("EMULATOR", "").split(), sys.executable]
 # So small that small matrices have several of them, and operands are packed.
 PANELS, SMALL_BYTES = 2, 512
 

@@ -36,11 +36,17 @@ PATIENCE_SECONDS = 150
 
 def make(root: Path) -> Path:
     """The checkout, with records that are made up, and an environment with the packages of this one."""
-    shutil.copytree(REPOSITORY, root, ignore=LEFT_BEHIND)
-    change(root, SMALL)
+    copy(root)
     _make_environment(root)
     _make_records(root / "experiments")
     return root
+
+
+def copy(root: Path, more: Mapping[str, Mapping[str, str]] = {}) -> None:
+    """The files alone, with `more` made small."""
+    shutil.copytree(REPOSITORY, root, ignore=LEFT_BEHIND)
+    change(root, SMALL)
+    change(root, more)
 
 
 def change(root: Path, changes: Mapping[str, Mapping[str, str]]) -> None:

@@ -15,7 +15,7 @@ TARGETS = {
     "x86-64-v4": Target(X86, "x86-64-v4", "", "AVX-512", 16, 32, fma=True),
     "aarch64": Target(ARM, "generic", "", "NEON", 4, 32, fma=True),
     "neoverse-n1": Target(ARM, "neoverse-n1", "", "NEON", 4, 32, fma=True),
-    "cortex-a72": Target(ARM, "cortex-a72", "", "NEON", 4, 32, fma=True),
+    "graviton3": Target(ARM, "generic", "+bf16,+fullfp16,+i8mm,+lse,+neon,+sve", "NEON", 4, 32, fma=True),
     "apple-m1": Target(MAC, "apple-m1", "", "NEON", 4, 32, fma=True),  # another syntax: fmla.4s v0, v1, v2
 }
 HOST = host_target()

@@ -10,7 +10,7 @@ from typing import Any
 
 from labkit.machine.blas import CORE_TYPE, Blas
 from labkit.machine.clocks import driver, governor, nominal_ghz
-from labkit.machine.cpus import allowed_cpus, cpu_flags, emulated, guest, physical_cores, several_kinds
+from labkit.machine.cpus import allowed_cpus, cpu_flags, emulated, guest, machine, physical_cores, several_kinds
 from labkit.machine.limits import cpu_quota, process_limits
 from labkit.machine.power import power
 from labkit.machine.system import ROOT
@@ -146,7 +146,7 @@ def look(
         physical=physical_cores(root),
         kinds=several_kinds(root),
         virtual=bool(guest(root)),
-        emulated=told.get("translator") or emulated(told.get("machine", ""), root),
+        emulated=told.get("translator") or emulated(told.get("machine") or machine(root), root),
         pinned_to=after if before and after and after < before else None,
         memory_mib=min((limit >> 20 for limit, _ in process_limits()), default=None),
         to_be_had=most if before and most and most > before else None,

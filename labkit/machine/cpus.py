@@ -7,6 +7,7 @@ governor are reported for the first of the fastest CPUs allowed.
 from __future__ import annotations
 
 import os
+import platform
 import re
 import sys
 from itertools import groupby
@@ -18,6 +19,8 @@ from labkit.machine.system import ROOT, cpu_list, number, sysctl, text, whole
 CPUS = "sys/devices/system/cpu"
 # CPUs of one design differ by a few per cent of capacity, as some are binned to boost higher.
 _SAME_KIND = 0.9
+# What stands in /proc/cpuinfo if its CPU is not one that these programs are built for.
+_OF_ANOTHER = {"aarch64": "vendor_id", **dict.fromkeys(("x86_64", "AMD64"), "CPU implementer")}
 
 
 def allowed_cpus(root: Path = ROOT) -> frozenset[int]:
@@ -100,17 +103,24 @@ def physical_cores(root: Path = ROOT) -> int | None:
     return len(siblings) or whole(sysctl(root, "hw.physicalcpu"))
 
 
+def machine(root: Path = ROOT) -> str:
+    """What this Python is built for (`x86_64`); a recorded machine has it in a file, if that matters."""
+    return platform.machine() if root == ROOT else text(root / "machine") or ""
+
+
 def cpu_facts(root: Path = ROOT, cpu: int = 0) -> dict[str, str]:
-    """/proc/cpuinfo's lines about a CPU, or about the first one if this one is not listed."""
+    """/proc/cpuinfo's lines about a CPU, or about the first one if this one is not listed; none of another CPU's."""
     blocks = []
-    for block in re.split(r"\n\s*\n", text(root / "proc/cpuinfo") or ""):
+    for block in re.split(r"\n\s*\n", "" if of_the_host(machine(root), root) else text(root / "proc/cpuinfo") or ""):
         pairs = (line.partition(":") for line in block.splitlines())
         blocks.append({key.strip(): value.strip() for key, _, value in pairs})
     return next((facts for facts in blocks if facts.get("processor") == str(cpu)), blocks[0])
 
 
 def cpu_flags(root: Path = ROOT, allowed: frozenset[int] | None = None) -> frozenset[str]:
-    """The CPU's features as /proc/cpuinfo names them; empty if the system does not list them."""
+    """The CPU's features as /proc/cpuinfo names them; empty if the system does not. Of an emulated one the least."""
+    if of_the_host(machine(root), root):
+        return frozenset({"asimd" if machine(root) == "aarch64" else "sse2"})
     facts = cpu_facts(root, first_cpu(root, allowed))
     return frozenset((facts.get("flags") or facts.get("Features") or _flags_of_macos(root)).split())
 
@@ -123,10 +133,18 @@ def _flags_of_macos(root: Path) -> str:
     return " ".join([listed, *(flag for flag, name in apple if sysctl(root, name) == "1")])
 
 
+def sve_bits(root: Path = ROOT) -> int | None:
+    """Bits of the vectors that a program gets on an Arm CPU with SVE; None without SVE."""
+    size = number(root / "proc/sys/abi/sve_default_vector_length")  # bytes
+    return 8 * size if size and "sve" in cpu_flags(root) else None
+
+
 def cpu_name(root: Path = ROOT) -> str | None:
-    """The CPU's marketing name, as the operating system has it."""
+    """The CPU's marketing name, as the operating system has it; of an emulated CPU the host's."""
     listed = re.search(r"^(?:model name|Model)[ \t]*:[ \t]*(\S.*)", text(root / "proc/cpuinfo") or "", re.MULTILINE)
     name = listed[1].strip() if listed else sysctl(root, "machdep.cpu.brand_string")
+    if name and of_the_host(machine(root), root):
+        return f"QEMU {machine(root)} on {name}"
     if name or root != ROOT or sys.platform.startswith("linux"):
         return name
     try:
@@ -142,11 +160,14 @@ def guest(root: Path = ROOT) -> bool | None:
     return "hypervisor" in flags.split() if flags is not None else {"0": False, "1": True}.get(told or "")
 
 
+def of_the_host(machine: str, root: Path = ROOT) -> bool:
+    """Whether /proc/cpuinfo tells of another kind of CPU: QEMU shows single programs the host's as it is."""
+    sign = _OF_ANOTHER.get(machine)
+    return sign is not None and sign in (text(root / "proc/cpuinfo") or "")
+
+
 def emulated(machine: str, root: Path = ROOT) -> str | None:
     """What translates the instructions of a Python built for this machine (`x86_64`), if anything does."""
     if sysctl(root, "sysctl.proc_translated") == "1":
         return "Rosetta"
-    info = text(root / "proc/cpuinfo") or ""
-    if "TCG" in (cpu_name(root) or "") or (machine in ("x86_64", "AMD64") and "CPU implementer" in info):
-        return "QEMU"
-    return None
+    return "QEMU" if "TCG" in (cpu_name(root) or "") or of_the_host(machine, root) else None

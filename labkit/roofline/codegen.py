@@ -58,8 +58,13 @@ def host_target() -> Target:
         return choose_target(triple, "", {})  # without the name too, which would bring its features back
 
 
-def doubts(target: Target, isa: Sequence[str]) -> list[str]:
+def doubts(target: Target, isa: Sequence[str], sve_bits: int | None = None) -> list[str]:
     """Where the instruction sets that the system lists go beyond those that code is generated for."""
+    if (sve_bits or 0) > 32 * target.lanes:
+        return [
+            f"this CPU has SVE with vectors of {sve_bits} bits, and code is generated for {target.instruction_set} "
+            f"with {32 * target.lanes}: the peak is that of {target.instruction_set} and may be too low"
+        ]
     has = {"avx512f": target.lanes >= 16, "avx": target.lanes >= 8, "fma": target.fma}
     return [
         f"the system lists {name}, but LLVM does not know this CPU ({target.cpu}) to have it: "

@@ -8,7 +8,7 @@ import numpy as np
 from labkit.errors import UserError
 from labkit.machine import limits
 from labkit.machine.clocks import nominal_ghz
-from labkit.machine.cpus import stay_on_fastest
+from labkit.machine.cpus import stay_on_fastest, sve_bits
 from labkit.measure.clock import Clock, SystemClock
 from labkit.measure.core_probe import dots
 from labkit.measure.sampling import Workload, aligned, calibrate, permuted, take, warm_up
@@ -84,7 +84,7 @@ def prepare(
     by_size = take_working_sets(streams, windows, clock, rng)
     levels = hardware.caches or bandwidth.read_levels({w.n: max(w.series().rates) for w in by_size})
     sets, left_out = bandwidth.level_sets(levels, allowed, dram)
-    notes, quota = [*doubts(target, hardware.isa), *core.notes, *left_out], hardware.cores.quota
+    notes, quota = [*doubts(target, hardware.isa, sve_bits()), *core.notes, *left_out], hardware.cores.quota
     if quota is not None and quota < 1:
         notes.append(
             f"this process may use {quota:g} of a core: the roofline is what the core does while it runs, and work "

@@ -386,6 +386,11 @@ def test_a_recorded_machine_is_read_and_none_is_sick_by_the_name_of_its_governor
     assert [found.check for found in checks.preflight(seen)] == on_battery
 
 
+def test_an_emulated_python_is_known_for_one_even_if_the_one_examined_was_ended_before_it_said_so(tmp_path):
+    root = recorded.grow(tmp_path, {**recorded.files("i5-8250u"), "machine": "aarch64"})
+    assert facts.look(openblas(None), {}, root).emulated == "QEMU"
+
+
 def test_steal_is_a_fraction_of_the_time_wanted_and_idle_time_is_not_wanted():
     lines = ("cpu  100 0 100 5000 50 0 0 0 0 0", "cpu  160 0 120 9000 90 0 0 20 0 0")
     before, after = (cpu_ticks(line + "\ncpu0 1 2 3\n") for line in lines)

@@ -2,10 +2,11 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from products import PYTHON, TILES
+from products import TILES
 
 PROGRAM = Path(__file__).resolve().parents[1] / "guarded.py"
 NAMES = ["the host's", *TILES]
@@ -16,7 +17,7 @@ pytestmark = [
 
 
 def run(*names):
-    return subprocess.run([*PYTHON, str(PROGRAM), *names], capture_output=True, text=True, check=False)
+    return subprocess.run([sys.executable, str(PROGRAM), *names], capture_output=True, text=True, check=False)
 
 
 def test_a_read_past_the_end_of_a_guarded_array_ends_the_process():

@@ -36,6 +36,7 @@ def test_the_steps_go_from_the_naive_loop_to_the_blas_and_change_one_thing_at_a_
     assert len({rung.changed for rung in RUNGS.values() if rung.kind == "step"}) == len(steps)
 
 
+@pytest.mark.generated
 @pytest.mark.parametrize("name", RUNGS)
 def test_a_call_computes_the_part_of_the_product_that_its_rate_is_counted_by_and_nothing_else(name):
     rung = RUNGS[name]

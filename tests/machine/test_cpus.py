@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from recorded import CPUS
+from recorded import CPUS, files
 
 from labkit.machine import cpus, system
 
@@ -98,6 +98,42 @@ def test_facts_and_flags_are_of_the_cpu_asked_for_or_of_the_first(tree):
 @pytest.mark.parametrize(("said", "virtual"), [("1", True), ("0", False), (None, None)])
 def test_a_mac_in_a_virtual_machine_is_known_by_what_macos_tells(tree, said, virtual):
     assert cpus.guest(tree({"sysctl": f"kern.hv_vmm_present: {said}\n"} if said else {})) is virtual
+
+
+HOST_NAME = {"i5-8250u": "Intel(R) Core(TM) i5-8250U CPU @ 1.60GHz", "raspberry-pi-4": "Raspberry Pi 4 Model B Rev 1.5"}
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "foreign"), [("i5-8250u", "x86_64", "aarch64"), ("raspberry-pi-4", "aarch64", "x86_64")]
+)
+def test_what_an_emulator_shows_of_its_host_is_not_taken_for_the_cpu_that_it_emulates(tree, name, own, foreign):
+    root = tree({**files(name), "machine": own})
+    sound = cpus.cpu_flags(root)
+    assert (cpus.emulated(own, root), cpus.cpu_name(root)) == (None, HOST_NAME[name])
+    assert len(sound) > 2
+    (root / "machine").write_text(foreign)
+    assert (cpus.emulated(foreign, root), cpus.cpu_name(root)) == ("QEMU", f"QEMU {foreign} on {HOST_NAME[name]}")
+    assert cpus.cpu_flags(root) == ({"asimd"} if foreign == "aarch64" else {"sse2"})
+    assert cpus.guest(root) is None
+
+
+def test_a_whole_machine_that_is_emulated_has_a_cpuinfo_of_its_own(tree):
+    info = "processor: 0\nvendor_id: GenuineIntel\nmodel name: QEMU TCG CPU version 2.5+\nflags: sse2 avx\n"
+    root = tree({"proc/cpuinfo": info, "machine": "x86_64"})
+    assert cpus.emulated("x86_64", root) == "QEMU"
+    assert (cpus.cpu_name(root), cpus.cpu_flags(root)) == ("QEMU TCG CPU version 2.5+", {"sse2", "avx"})
+
+
+def test_sve_has_the_length_that_the_system_sets_and_none_where_the_cpu_does_not_list_it(tree):
+    length = {"proc/sys/abi/sve_default_vector_length": "32\n"}
+    assert [cpus.sve_bits(tree(name)) for name in ("graviton3", "dgx-spark-gb10", "ampere-one", "i5-8250u")] == [
+        256,
+        None,
+        None,
+        None,
+    ]
+    assert cpus.sve_bits(tree({**files("graviton2"), **length})) is None
+    assert cpus.sve_bits(tree({**files("graviton3"), **length, "machine": "x86_64"})) is None
 
 
 def test_hardware_threads_of_one_core_count_as_one_core(tree):

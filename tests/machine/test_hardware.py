@@ -46,6 +46,7 @@ def test_a_guest_is_known_for_one_and_its_container_s_limits_are_its_memory_and_
 
 def test_arm_boards_servers_and_macs_are_named_as_far_as_they_name_themselves(seen):
     board, server, mac = seen("raspberry-pi-4"), seen("graviton2"), seen("apple-m2")
+    assert (seen("graviton3").isa, seen("ampere-one").isa) == (["asimd", "sve"], ["asimd"])
     assert (board.short_name, board.caches) == ("Raspberry Pi 4 Model B Rev 1.5", [])
     assert "asimd" in board.isa
     assert (server.cpu, server.short_name, server.virtualized) == (None, "this machine", None)

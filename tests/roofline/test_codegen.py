@@ -71,6 +71,12 @@ def test_wider_vectors_than_code_is_generated_for_are_one_doubt_that_names_them(
         assert f"the peak is that of {TARGETS[name].instruction_set} and may be too low" in said[0]
 
 
+@pytest.mark.parametrize(("bits", "doubted"), [(None, False), (128, False), (256, True), (512, True)])
+def test_sve_is_a_doubt_where_its_vectors_are_longer_than_those_of_neon(bits, doubted):
+    said = doubts(TARGETS["graviton3"], ["asimd", "sve"], bits)
+    assert [f"SVE with vectors of {bits} bits" in line for line in said] == [True] * doubted
+
+
 # --- what is refused ----------------------------------------------------------------------------------
 
 REFUSED_OR_COMPILED = """
