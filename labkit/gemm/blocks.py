@@ -9,17 +9,18 @@ from labkit.machine.caches import Cache
 
 # What cores have at the least, for a machine that does not report its caches.
 USUAL_L1, USUAL_L2 = 32 << 10, 256 << 10  # bytes
-# Of the first level, a micro-panel of A; the rest is for the rows of B that stream past it. KC from half of this to
-# twice came out within 1 %: what a large KC loses here it saves in passes over C.
-L1_SHARE = 0.9
+# KC: a micro-panel of A fills the first level, or it and one of B take this much of the second, whichever gives more.
+# The second level feeds a tile of 14 x 32 in time, and a longer KC means fewer passes over C. Past the longest KC
+# nothing more was gained.
+L1_SHARE, L2_PANELS_SHARE, LONGEST_KC = 0.9, 3 / 16, 1280
 # A block of B takes half of the second level, or as much of the third as leaves room there for A, C and neighbours,
 # whichever is more: it is streamed. A process that has a huge cache to itself is rare, and the block is held for good.
-L2_SHARE, L3_SHARE, LARGEST_BLOCK = 1 / 2, 1 / 8, 4 << 20  # the last in bytes
+L2_SHARE, L3_SHARE, LARGEST_BLOCK = 1 / 2, 1 / 4, 8 << 20  # the last in bytes
 KC_MULTIPLE = 8  # of the micro-kernel's unrolled steps
 # A block of B may come from the third level. So each micro-panel of B that is fetched meets up to so many rows of A, in
 # whole tiles: four of 6 rows (AVX2). One of 14 rows reads B seldom enough.
 ROWS_A_MICRO_PANEL = 24
-FEWEST_PANELS = 4  # in a block of B: with fewer each micro-panel of A would be copied or fetched for too little work
+FEWEST_PANELS = 8  # in a block of B: with fewer each micro-panel of A would be copied or fetched for too little work
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,12 @@ class Blocks:
 
 
 def choose_blocks(tile: Tile, caches: Sequence[Cache]) -> Blocks:
-    """MC by the tile, KC by the first level, NC by the others; a level that is not reported is taken as usual."""
+    """MC by the tile, KC by the first two levels, NC by the last; a level that is not reported is taken as usual."""
     sizes = {1: USUAL_L1, 2: USUAL_L2, 3: 0} | {cache.level: cache.bytes for cache in caches}
     block = int(min(max(L2_SHARE * sizes[2], L3_SHARE * sizes[3]), LARGEST_BLOCK))
-    most = min(int(L1_SHARE * sizes[1]) // (tile.mr * FLOAT), block // (FEWEST_PANELS * tile.nr * FLOAT))
+    from_l1 = int(L1_SHARE * sizes[1]) // (tile.mr * FLOAT)
+    from_l2 = int(L2_PANELS_SHARE * sizes[2]) // ((tile.mr + tile.nr) * FLOAT)
+    most = min(max(from_l1, from_l2), LONGEST_KC, block // (FEWEST_PANELS * tile.nr * FLOAT))
     kc = max(1, most // KC_MULTIPLE) * KC_MULTIPLE
     panels = max(FEWEST_PANELS, block // (kc * tile.nr * FLOAT))
     return Blocks(

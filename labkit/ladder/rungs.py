@@ -151,7 +151,7 @@ for i0, j0 in tiles:
     C[i0 : i0 + MR, j0 : j0 + NR] = c"""
 BLOCKS = """\
 for j0, k0 in blocks:            # NC columns, KC steps
-    for i0 in range(0, M, MC):       # micro-panels of A: first level
+    for i0 in range(0, M, MC):       # micro-panels of A: first or second level
         for j in range(0, NC, NR):   # one of B, packed: second or third level
             for i in range(0, MC, MR):
                 tile(...)"""

@@ -47,21 +47,25 @@ def test_blocks_fit_the_caches_they_are_meant_for(name):
         assert blocks.mc % tile.mr == 0
         assert blocks.mc == {14: 14, 9: 18, 6: 24, 5: 20}[tile.mr]
         assert blocks.kc % 8 == 0
-        assert 0 < blocks.kc * tile.mr * 4 <= 0.9 * l1
+        assert 0 < blocks.kc <= 1280
+        assert blocks.kc * tile.mr * 4 <= max(0.9 * l1, l2 / 4)
         assert blocks.nc % tile.nr == 0
-        assert blocks.nc >= 4 * tile.nr
-        assert blocks.kc * blocks.nc * 4 <= min(LARGEST_BLOCK, max(l2 / 2, l3 / 8))
+        assert blocks.nc >= 8 * tile.nr
+        assert blocks.kc * blocks.nc * 4 <= min(LARGEST_BLOCK, max(l2 / 2, l3 / 4))
         assert sum(workspace(tile, blocks)) < 2 * LARGEST_BLOCK
         assert blocks.b_in_place_bytes == l1
         assert blocks.b_in_place_aligned_bytes == min(l2, LARGEST_BLOCK)
 
 
-def test_a_larger_first_level_makes_deeper_blocks_and_a_larger_second_wider_ones():
+def test_larger_caches_make_deeper_and_wider_blocks_up_to_a_limit():
     tile = choose_tile(TARGETS["x86-64-v4"])
-    small, deep, wide = (choose_blocks(tile, caches(*s)) for s in ((32 * K, M), (48 * K, M), (32 * K, 2 * M)))
-    assert small.kc < deep.kc
-    assert small.nc < wide.nc
-    assert small.kc == wide.kc
+    least, deep, wide, most = (
+        choose_blocks(tile, caches(*sizes))
+        for sizes in ((32 * K, 256 * K, 8 * M), (48 * K, M, 8 * M), (32 * K, 256 * K, 16 * M), (64 * K, 4 * M, 1 << 30))
+    )
+    assert least.kc < deep.kc < most.kc == 1280
+    assert least.nc < wide.nc
+    assert least.kc == wide.kc
 
 
 @pytest.mark.parametrize("name", TARGETS)
