@@ -1,6 +1,7 @@
 """Processes on each system: how one is started again, ends, is ended with what it started, and is kept off pages."""
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 import pytest
 
 from labkit.machine import process
+from labkit.machine.cpus import emulated
 
 PATIENCE_SECONDS = 30.0
 STATUS, VIOLATION = 3, 0xC0000005
@@ -115,7 +117,7 @@ def test_the_kernel_s_words_about_a_process_are_none_where_there_is_no_proc(monk
     here = process.cpu_of_now(), process.processor_seconds_of(os.getpid()), process.seconds_since_start()
     if sys.platform.startswith("linux"):
         assert here[0] in os.sched_getaffinity(0)
-        assert here[1] > 0
+        assert here[1] > 0 or emulated(platform.machine())  # QEMU shows none
         assert here[2] > 0
     monkeypatch.setattr(process, "ROOT", tmp_path)
     assert (process.cpu_of_now(), process.processor_seconds_of(os.getpid())) == (None, None)
