@@ -6,6 +6,7 @@ A sentence is Markdown with `code` and **bold** and nothing else; `plain` takes 
 from dataclasses import dataclass
 from typing import Literal
 
+from labkit import quality
 from labkit.machine.blas import MATRIX_UNIT as _MATRIX_UNIT
 from labkit.records.derive import PYTHON_METHODS, Analysis, Comparison, Expectation
 from labkit.records.model import Estimate, Harness, Ladder, Manifest, Repeat, Results, Roofline
@@ -272,6 +273,8 @@ def all_cores(ladder: Ladder) -> str:
     if not (found and measured):
         return ""
     factor = times_interval(found.factor.value, found.factor.low, found.factor.high)
+    if quality.wide(found.gflops):
+        factor = f"between {times(found.factor.low)} and {times(found.factor.high)}"
     return (
         f"On {measured.cores} cores `np.matmul` is {factor} as fast as on one, at N = {measured.n}: "
         f"{flops(found.gflops.median)}, {fraction(found.peak_fraction.value)} of {flops(found.peak_gflops.median)}, "
