@@ -22,6 +22,7 @@ from labkit.show.numbers import interval, listed, seconds
 from labkit.show.text import method_name
 
 FMA_SETS = {"fma", "asimd", "neon"}
+LEAST_GROWN = 0.8  # of the peak of as many cores: clocks fall by a tenth or two where all cores are busy
 
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("labkit.show"),
@@ -117,7 +118,16 @@ def roofline_page(
         by_name={kernel.name: kernel for kernel in kernels},
         saturated=SATURATED,
         n=MATMUL_N,
+        grown=_too_little_grown(roofline),
     )
+
+
+def _too_little_grown(roofline: Roofline) -> float | None:
+    """The peak of all cores over that of one, where it is less than their number lets expect."""
+    if not roofline.cores:
+        return None
+    one, all_of_them = (median(several.gflops) for several in (roofline.cores[0], roofline.cores[-1]))
+    return all_of_them / one if all_of_them < LEAST_GROWN * roofline.cores[-1].cores * one else None
 
 
 def _limits(roofline: Roofline, kernels: Sequence[PlacedKernel], traffic: Traffic) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import made_up
 import msgspec
 import pytest
 
-from labkit.records.model import Instructions, Ridge
+from labkit.records.model import Instructions, Ridge, SeveralCores
 from labkit.roofline.kernels import place
 from labkit.show import pages
 from labkit.show.numbers import times
@@ -19,6 +19,10 @@ def flowing(page: str) -> str:
 
 def changed(record, **fields):
     return msgspec.structs.replace(record, **fields)
+
+
+def cores(*peaks):
+    return [SeveralCores(cores=i, gflops=[peak], gbs=[20.0]) for i, peak in enumerate(peaks, 1)]
 
 
 def page(measurement=None, **more) -> str:
@@ -237,6 +241,8 @@ BARE = {  # a core without FMA or caches, and a sweep that does not tell the lat
         (BARE, "chains of multiplications and additions"),
         (BARE, "the curve shows none"),
         (BARE, "- Note: DRAM was measured over too little. "),
+        ({"cores": cores(100.0, 190.0)}, "The peak grows with each."),
+        ({"cores": cores(100.0, 116.0)}, "2 cores reach only 1.16× the peak of one"),
         ({"levels_from": "bandwidth"}, "The table's levels, 1 of them, are read off"),
     ],
 )
