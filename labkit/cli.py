@@ -24,6 +24,7 @@ PROGRAM = "labkit"
 MEASURING = ("roofline", "ladder", "gemm", "repeat", "traffic")
 
 GRADERS = ("gradescope", "prairielearn", "classroom50", "junit", "csv", "markdown", "json")
+RECORDS = ("results", "kernels", "ladder", "repeat", "manifest", "traffic")
 SIZES = "64,128,256,512,1024"
 TRAFFIC_SIZES = "64,100,128,200,256,500,512,1000,1024"  # powers of two, and sizes beside them
 
@@ -50,7 +51,10 @@ def output(default: str) -> Option:
     return "--output", {"type": Path, "help": f"where the artifacts go (default: {default})"}
 
 
-FOLDERS: Option = "folders", {"nargs": "+", "metavar": "DIR", "type": Path, "help": "a folder with results.json"}
+def folders(says: str) -> Option:
+    return "folders", {"nargs": "+", "metavar": "DIR", "type": Path, "help": says}
+
+
 REDRAW = flag("--redraw", "draw and render from the records alone")
 JSON, MARKDOWN = flag("--json", "print JSON"), flag("--markdown", "print Markdown, for the summary of a CI run")
 
@@ -136,7 +140,7 @@ COMMANDS = {
         "Is this a valid result of the assignment? It runs the submission's code and is no sandbox.",
         "experiments/03-matmul-perf",
         (
-            ("folders", {"nargs": "+", "metavar": "DIR", "type": Path, "help": "a folder or a zip with results.json"}),
+            folders("a folder or a zip with results.json"),
             ("--output", {"type": Path, "help": "a file (default: standard output)"}),
             ("--weights", {"type": Path, "help": 'a JSON file of points by demand: {"A": 2, "A5": 5}'}),
             flag("--watch", "check again whenever a file changes"),
@@ -149,15 +153,9 @@ COMMANDS = {
         "Compare results: of machines, Pythons, NumPy builds or commits, or of a fleet of nodes.",
         "laptop/ desktop/ --output comparison/",
         (
-            (
-                "folders",
-                {"nargs": "+", "metavar": "DIR", "type": Path, "help": "a folder with results.json, or of such"},
-            ),
+            folders("a folder with results.json, or of such"),
             ("--output", {"type": Path, "help": "leave a page and a figure in this folder too"}),
-            (
-                "--since",
-                {"metavar": "DATE", "default": "", "help": "what changed on each node since, as in 2026-01-31"},
-            ),
+            ("--since", {"metavar": "DATE", "default": "", "help": "what changed on nodes since, as in 2026-01-31"}),
             flag("--all", "of a fleet, every node"),
         ),
         (JSON, MARKDOWN, flag("--csv", "print a row for each node of a fleet")),
@@ -168,7 +166,7 @@ COMMANDS = {
         "Make one HTML file to explore: answers, figures, tables.",
         "experiments/03-matmul-perf --output report.html",
         (
-            FOLDERS,
+            folders("a folder with results.json"),
             ("--label", {"action": "append", "default": [], "metavar": "NAME", "help": "a name for each DIR"}),
             ("--output", {"type": Path, "default": Path("report.html"), "help": "(default: report.html)"}),
         ),
@@ -188,7 +186,7 @@ COMMANDS = {
         "Draw figures and pages of an experiment again, from its records.",
         "experiments/01-roofline",
         (
-            ("folders", {"nargs": "+", "metavar": "DIR", "type": Path, "help": "an experiment's folder"}),
+            folders("an experiment's folder"),
             ("--unlocked", {"action": "store_true", "help": argparse.SUPPRESS}),
         ),
     ),
@@ -196,12 +194,7 @@ COMMANDS = {
         "labkit.records.schema:run",
         "Print the JSON Schema of a record.",
         "results",
-        (
-            (
-                "record",
-                {"choices": ("results", "kernels", "ladder", "repeat", "manifest", "traffic"), "help": "the record"},
-            ),
-        ),
+        (("record", {"choices": RECORDS, "help": "the record"}),),
     ),
     "completion": Command(
         "labkit.cli:complete",

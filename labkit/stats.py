@@ -137,9 +137,9 @@ def multiply(a: Ratio, b: Ratio) -> Ratio:
     return Ratio(value, value * math.exp(-down), value * math.exp(up), min(a.pairs, b.pairs), kind)
 
 
-def over(a: Bounded, b: Bounded) -> Ratio:
-    """a / b of two independent values."""
-    return multiply(Ratio(*a, 1, "ci95"), Ratio(1 / b[0], 1 / b[2], 1 / b[1], 1, "ci95"))
+def over(a: Bounded, b: Bounded, pairs: int = 1, interval: IntervalKind = "ci95") -> Ratio:
+    """a / b of two independent values, which rest on so many samples."""
+    return multiply(Ratio(*a, pairs, interval), Ratio(1 / b[0], 1 / b[2], 1 / b[1], pairs, interval))
 
 
 def verdict(ratio: Ratio, floor: float = 0.0) -> Verdict:

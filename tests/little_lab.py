@@ -180,7 +180,7 @@ def patched() -> Iterator[Lab]:
         patch.setattr(doctor, "preflight_warnings", lambda _: [])
         patch.setattr(provenance, "observe", lab.observe)
         patch.setattr(provenance, "versions", lambda: dict(VERSIONS))
-        patch.setattr(provenance, "effective_threads", lambda: 1)
+        patch.setattr(provenance, "loaded_blas", made_up.blas)
         patch.setattr(threads, "check_effective_threads", lambda: None)
         yield lab
 

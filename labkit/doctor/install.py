@@ -32,6 +32,12 @@ def install(facts: Facts, what: str = "numpy", again: bool = True) -> str:
     return f"unset {by} && {_command(facts, what, again)}" if by else _command(facts, what, again)
 
 
+def unset(facts: Facts, *names: str, again: bool = True) -> str:
+    """Unset those of these variables that are set; where none is, install NumPy."""
+    stray = [name for name in names if name in facts.environment]
+    return f"unset {' '.join(stray)}" if stray else install(facts, again=again)
+
+
 def _command(facts: Facts, what: str, again: bool) -> str:
     python, kind = python_of(facts), facts.install["kind"]
     quoted = shlex.quote(what)

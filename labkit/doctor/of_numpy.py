@@ -6,7 +6,7 @@ import re
 from statistics import median
 
 from labkit.doctor.facts import FEATURES, OF_LIBRARY, Facts, Measured
-from labkit.doctor.install import install
+from labkit.doctor.install import install, unset
 from labkit.doctor.reasons import why_broken
 from labkit.doctor.result import LEAST_FACTOR, Result, State, findings, times
 from labkit.machine.blas import (
@@ -47,8 +47,7 @@ def product(facts: Facts, measured: Measured) -> Result:
         return Result("unknown", "no product was checked" + (f": the process {measured.died}" if measured.died else ""))
     if told["wrong"]:
         more = f" (and {len(told['wrong']) - 1} more kinds)" if len(told["wrong"]) > 1 else ""
-        stray = [name for name in (CORE_TYPE, "LD_PRELOAD") if name in facts.environment]
-        mend = f"unset {' '.join(stray)}" if stray else install(facts, again=False)
+        mend = unset(facts, CORE_TYPE, "LD_PRELOAD", again=False)
         return Result("error", f"wrong products: {told['wrong'][0]}{more}", mend, "results that are wrong")
     return Result("fine", f"{told['tried']} products of many shapes are right")
 
@@ -91,8 +90,7 @@ def speed(facts: Facts, measured: Measured) -> Result:
     if not rate:
         seen = f"np.matmul was not timed: the process {measured.died or 'was not run'}"
         if FATAL.match(measured.died):
-            stray = [name for name in (CORE_TYPE, "LD_PRELOAD") if name in facts.environment]
-            return Result("error", seen, f"unset {' '.join(stray)}" if stray else install(facts, again=False))
+            return Result("error", seen, unset(facts, CORE_TYPE, "LD_PRELOAD", again=False))
         return Result("unknown", seen)
     seen = f"{rate:.3g} GFLOPS in np.matmul at N = {measured.n}, one thread"
     if not peak:

@@ -44,11 +44,6 @@ def _cases(a: Matrix, b: Matrix) -> Iterator[tuple[str, str, Callable[[], Matrix
     yield "np.matmul(A, B, out=C)", "AB", lambda: np.matmul(a, b, out=out)
 
 
-def _factors(which: str, a: Matrix, b: Matrix) -> tuple[Matrix, Matrix]:
-    """The two matrices that are multiplied; a vector is a matrix of one row or column."""
-    return {"AB": (a, b), "AA'": (a, a.T), "A'A": (a.T, a), "Ax": (a, b[:, :1]), "xB": (a[:1], b)}[which]
-
-
 def _times(a: Matrix, b: Matrix) -> Matrix:
     """The product in fp64 by NumPy's own loop."""
     subscripts = "ik,k->i" if b.ndim == 1 else "ik,kj->ij"
@@ -93,12 +88,14 @@ def examine(seconds: float, clock: Callable[[], float] = time.thread_time) -> di
             (draw.integers(-INTEGERS, INTEGERS + 1, size) if exact else draw.standard_normal(size)).astype(dtype)
             for size in (shape[:2], shape[1:])
         )
+        # The two matrices that are multiplied; a vector is a matrix of one row or column.
+        factors = {"AB": (a, b), "AA'": (a, a.T), "A'A": (a.T, a), "Ax": (a, b[:, :1]), "xB": (a[:1], b)}
         for what, which, product in _cases(a, b):
             if (clock() - started > seconds or time.monotonic() - began > WAITED * seconds) and tried:
                 return {"tried": tried, "wrong": list(wrong.values())}
             tried += 1
             with np.errstate(all="ignore"):  # what is not finite is counted
-                off, of, error = _wrong(product(), *_factors(which, a, b), exact, draw)
+                off, of, error = _wrong(product(), *factors[which], exact, draw)
             kind = f"{dtype} {what}"
             if off and kind not in wrong:
                 said = f"{kind} (M, K, N = {', '.join(map(str, shape))}): {off} of {of} elements are off"

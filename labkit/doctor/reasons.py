@@ -6,7 +6,7 @@ import os
 import re
 
 from labkit.doctor.facts import FEATURES, Facts
-from labkit.doctor.install import CHOOSE, install
+from labkit.doctor.install import CHOOSE, install, unset
 from labkit.machine.blas import CORE_TYPE
 from labkit.machine.limits import LEAST_ADDRESS_SPACE_MIB
 
@@ -51,7 +51,7 @@ def why_broken(facts: Facts) -> tuple[str, str]:
         seen = f"NumPy cannot be imported: {essence}, such as {', '.join(lacking) or 'SSE4.2 and POPCNT (X86_V2)'}"
         return seen, _for_cpu(facts)
     if kind == DIED:
-        return f"NumPy cannot be imported: {essence}", _for_death(facts)
+        return f"NumPy cannot be imported: {essence}", unset(facts, CORE_TYPE, "LD_PRELOAD", *FEATURES)
     lacks = re.search(
         r"built with baseline optimizations:\s*\((.*?)\) but your machine doesn't support:\s*\((.*?)\)", text, re.S
     )
@@ -82,10 +82,8 @@ def why_broken(facts: Facts) -> tuple[str, str]:
     unfit = re.search(r"([^\s/:]+): undefined symbol: (\w+)", text)
     if unfit:
         seen = f"two libraries do not fit each other: {unfit[1]} asks for {unfit[2]}, which none that is loaded has"
-        stray = [name for name in SEARCHED if name in facts.environment]
-        if stray or facts.install["kind"] != "debian":
-            return seen, f"unset {' '.join(stray)}" if stray else install(facts)
-        return seen, CHOOSE
+        debian = facts.install["kind"] == "debian" and facts.environment.keys().isdisjoint(SEARCHED)
+        return seen, CHOOSE if debian else unset(facts, *SEARCHED)
     if "source directory" in text:
         return "the current folder is NumPy's source, whose files are not built", "cd .."
     return told, install(facts)
@@ -98,12 +96,6 @@ def _for_cpu(facts: Facts) -> str:
     if facts.virtual:
         return "virsh edit GUEST  # <cpu mode='host-passthrough'/>; for QEMU: -cpu host"
     return install(facts, "numpy<2.4")  # the last with a lower baseline
-
-
-def _for_death(facts: Facts) -> str:
-    """What to try after a process was ended."""
-    stray = [name for name in (CORE_TYPE, "LD_PRELOAD", *FEATURES) if name in facts.environment]
-    return f"unset {' '.join(stray)}" if stray else install(facts)
 
 
 def _first_line(text: str) -> str:

@@ -22,6 +22,7 @@ from labkit.doctor.result import Result, findings
 from labkit.errors import FINDING, UserError
 from labkit.machine import cpus
 from labkit.machine.blas import UNKNOWN, Blas
+from labkit.machine.threads import ALL_THREAD_VARIABLES
 
 WATCH_SECONDS = 86400.0  # until Ctrl-C
 STEP_SECONDS = 1.0
@@ -159,7 +160,7 @@ def without_folders(said: str) -> str:
 def watch(python: str) -> int:
     """Show live who shares the core, one line a second, until Ctrl-C."""
     tasks = [("core", WATCH_SECONDS, STEP_SECONDS)]
-    one = {**os.environ, **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")}
+    one = {**os.environ, **dict.fromkeys(ALL_THREAD_VARIABLES, "1")}
     process = subprocess.Popen(
         probe.command_of(tasks, python), env=one, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )

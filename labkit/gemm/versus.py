@@ -11,10 +11,10 @@ from labkit.gemm import matmul
 from labkit.matmul.declare import parse_sizes
 from labkit.measure.clock import Clock, SystemClock
 from labkit.measure.core_probe import CoreProbe, Probe, readings_of
-from labkit.measure.sampling import Arena, Workload, calibrate, interleave
+from labkit.measure.sampling import Workload, calibrate, interleave
 from labkit.records.derive import alone, quotient
+from labkit.traffic.called import SEED, operands
 
-SEED = 42
 # Two sizes that are no power of two stand for products as they come.
 SIZES = (64, 128, 256, 512, 1000, 1024, 1025, 2048)
 FEWEST_ROUNDS = 9
@@ -36,10 +36,7 @@ def run_command(arguments: argparse.Namespace) -> int:
 
 
 def _line(n: int, rounds: int, clock: Clock, probe: Probe) -> str:
-    rng, arena = np.random.default_rng(SEED), Arena(3, 3 * n * n)
-    A, B, C = (arena.square(n, which) for which in range(3))
-    for X in (A, B):
-        X[:] = rng.standard_normal(X.shape, dtype=np.float32)
+    A, B, C = operands(n)
     workloads = [
         Workload("labkit.gemm", n, partial(matmul, A, B, C), flops=2 * n**3),
         Workload("np.matmul", n, partial(np.matmul, A, B, out=C), flops=2 * n**3),
@@ -48,7 +45,7 @@ def _line(n: int, rounds: int, clock: Clock, probe: Probe) -> str:
         workload.call()
         calibrate(workload, clock)
     probe.readings.clear()
-    interleave(workloads, rounds, rng, clock, probe)
+    interleave(workloads, rounds, np.random.default_rng(SEED), clock, probe)
     readings = readings_of(probe.readings)
     core = core_state(readings.fma_gflops, readings.l1_gbs, readings.l2_gbs)
     (our_part, ours), (their_part, theirs) = (alone(w.series(), core) for w in workloads)

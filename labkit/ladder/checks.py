@@ -87,10 +87,6 @@ def check_guarded(multiply: Multiply) -> None:
                 raise UserError(f"is wrong for matrices of {M} x {K} and {K} x {N}")
 
 
-def _tasks() -> int:
-    return len(os.listdir(TASKS)) if TASKS.is_dir() else threading.active_count()
-
-
 def _threads(multiply: Multiply) -> bool:
     """Whether a thread of the function's was seen while it ran, or the processor time of one."""
     A, B, C = operands(WATCHED_N)
@@ -98,7 +94,8 @@ def _threads(multiply: Multiply) -> bool:
 
     def look() -> None:
         while not done.wait(LOOK_SECONDS):
-            if _tasks() > 2:  # the one that runs the function, and this one
+            running = len(os.listdir(TASKS)) if TASKS.is_dir() else threading.active_count()
+            if running > 2:  # the one that runs the function, and this one
                 seen.set()
 
     watch = threading.Thread(target=look)

@@ -78,15 +78,13 @@ def python_function(found: Any) -> checks.Multiply:
 
 def load(kind: str, place: str, name: str) -> tuple[checks.Multiply, dict[str, Any]]:
     """(the product, facts about it). A UserError says what a function of one's own lacks."""
-    if kind == "numpy":
-        blas = loaded_blas()
-        return partial(np.matmul), {"kernel": blas.kernel, "version": blas.version, "threads": blas.threads}
+    if kind in ("numpy", "c"):
+        multiply: checks.Multiply = partial(np.matmul) if kind == "numpy" else CFunction(place, name)
+        blas = loaded_blas() if kind == "numpy" else asked(place).blas
+        return multiply, {"version": blas.version, "kernel": blas.kernel, "threads": blas.threads}
     if kind == "blis":
         gemm = importlib.import_module("blis.py").gemm
         return lambda A, B, C: gemm(A, B, out=C, beta=0.0), {"version": version("blis")}
-    if kind == "c":
-        multiply = CFunction(place, name)
-        return multiply, _of_library(place)
     sys.path.append(str(Path(place).parent))  # what stands beside the file can be imported, as where it is run
     try:
         module = source.load(Path(place))
@@ -99,12 +97,6 @@ def load(kind: str, place: str, name: str) -> tuple[checks.Multiply, dict[str, A
     found = getattr(module, name)
     facts = {key: getattr(module, key.upper(), None) for key in ("expected", "over")}
     return python_function(found), {**facts, "code": _code(found)}
-
-
-def _of_library(path: str) -> dict[str, Any]:
-    """Version, kernel and threads of a BLAS, where it is one that tells."""
-    blas = asked(path).blas
-    return {"version": blas.version, "kernel": blas.kernel, "threads": blas.threads}
 
 
 def _code(found: Any) -> str:

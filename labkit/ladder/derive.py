@@ -74,15 +74,9 @@ def derive(m: LadderMeasurement) -> Ladder:
 
 
 def _on_all_cores(a: AllCores) -> OnAllCores:
-    def over(others: list[float]) -> Estimate:
-        ratio = stats.paired_ratio(a.gflops, others)
-        return Estimate(value=ratio.value, low=ratio.low, high=ratio.high)
-
+    factor, fraction = (Estimate.of(stats.paired_ratio(a.gflops, over)) for over in (a.one_gflops, a.peak_gflops))
     return OnAllCores(
-        gflops=Rate.of(a.gflops),
-        peak_gflops=Rate.of(a.peak_gflops),
-        factor=over(a.one_gflops),
-        peak_fraction=over(a.peak_gflops),
+        gflops=Rate.of(a.gflops), peak_gflops=Rate.of(a.peak_gflops), factor=factor, peak_fraction=fraction
     )
 
 

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from labkit.ladder.rungs import Rung, all_rungs
+from labkit.ladder.rungs import all_rungs
 from labkit.machine.system import printed, text
 from labkit.matmul import source
 from labkit.records import find
@@ -64,17 +64,13 @@ def measure() -> Instructions | None:
     )
 
 
-def _order(rung: Rung) -> int:
-    return INTERPRETED_N if rung.name in ("naive", "blocked", "lists") else COMPILED_N
-
-
 def main() -> None:
     """Call every rung, a second time between two marks."""
     bench = source.load(find.experiment(find.BENCH) / "bench.py")
     rungs = all_rungs(bench.matmul_naive, bench.matmul_blocked, bench.BLOCK_SIZE)
     calls = []
     for rung in rungs:
-        n = _order(rung)
+        n = INTERPRETED_N if rung.name in ("naive", "blocked", "lists") else COMPILED_N
         rows, columns = rung.part(n)
         A, B, C = operands(n)
         call = rung.prepare(A[:rows], B[:, :columns], C[:rows, :columns])

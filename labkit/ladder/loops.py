@@ -2,7 +2,7 @@
 
 from llvmlite import ir
 
-from labkit.gemm.build import F32, FLOAT, I64, PTR, Builder, Value, declare_fma, new_module
+from labkit.gemm.build import F32, FLOAT, I64, PTR, Builder, Value, new_module
 
 # Vectors of a trip of the inner loop: its own counting then costs little beside the arithmetic.
 UNROLL = 4
@@ -26,10 +26,7 @@ def loops_ir(lanes: int = 1, fma: bool = False, kc: int = 0, nc: int = 0) -> str
     def multiply_add(factor: Value, *places: Value) -> None:
         """c += factor b, a number or a vector."""
         x, old = (w.load(place, typ=factor.type, align=FLOAT) for place in places)
-        if fma:
-            new = w.call(declare_fma(module, 1 if factor.type == F32 else lanes), [factor, x, old])
-        else:
-            new = w.fadd(old, w.fmul(factor, x))
+        new = w.multiply_add(factor, x, old, fma, 1 if factor.type == F32 else lanes)
         w.store(new, places[1], align=FLOAT)
 
     with w.loop(n, columns) as j0, w.loop(k, steps) as k0:

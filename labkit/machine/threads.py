@@ -36,15 +36,10 @@ def require_one_thread(say: TextIO) -> None:
         start_again({**os.environ, **settings})
 
 
-def effective_threads() -> int | None:
-    """How many threads the loaded BLAS will use; None if it does not tell (Accelerate)."""
-    return loaded_blas().threads
-
-
 def check_effective_threads() -> None:
     """A UserError if the BLAS is known to use more than one thread."""
-    threads = effective_threads()
-    if threads is not None and threads != 1:
+    threads = loaded_blas().threads
+    if threads not in (None, 1):  # None: it does not tell, as Accelerate
         raise UserError(
             f"the BLAS uses {threads} threads although 1 was asked for: "
             "look for code that sets threads at start-up (sitecustomize, a wrapper script)"

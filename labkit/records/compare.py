@@ -55,7 +55,7 @@ class ComparedCell(Record):
         """The fraction of peak or the median GFLOPS, with its interval."""
         if quantity == "peak_fraction" or not self.gflops:
             return self.peak_fraction
-        return Estimate(value=self.gflops.median, low=self.gflops.low, high=self.gflops.high)
+        return self.gflops.estimate
 
 
 class Against(Record):
@@ -262,6 +262,4 @@ def _ratio(quantity: Quantity, this: Cell, first: Cell) -> Ratio:
     speeds = stats.ratio_of_medians(*([1 / s for s in cell.seconds_per_call] for cell in (this, first)))
     if quantity == "gflops":
         return speeds
-    x, y = this.peak_fraction, first.peak_fraction
-    above = Ratio(x.value, x.low, x.high, speeds.pairs, speeds.interval)
-    return stats.multiply(above, Ratio(1 / y.value, 1 / y.high, 1 / y.low, speeds.pairs, speeds.interval))
+    return stats.over(this.peak_fraction.bounded, first.peak_fraction.bounded, speeds.pairs, speeds.interval)

@@ -296,10 +296,7 @@ def paired(a: Series, b: Series) -> Ratio | None:
 
 def quotient(a: Alone, b: Alone) -> Ratio:
     """How many times as fast a is as b on a core alone, from all their samples: fractions of peak do not drift."""
-    x, y, pairs = a.gflops, b.gflops, min(a.uncontended, b.uncontended)
-    return stats.multiply(
-        Ratio(x.value, x.low, x.high, pairs, "ci95"), Ratio(1 / y.value, 1 / y.high, 1 / y.low, pairs, "ci95")
-    )
+    return stats.over(a.gflops.bounded, b.gflops.bounded, min(a.uncontended, b.uncontended))
 
 
 def _aa_tests(series: Mapping[Key, Series]) -> dict[Key, Ratio]:

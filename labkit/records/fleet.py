@@ -8,7 +8,7 @@ from statistics import median
 from labkit import quality, stats
 from labkit.records.facts import facts
 from labkit.records.find import Run
-from labkit.records.model import Cell, Estimate, Rate, Record
+from labkit.records.model import Cell, Estimate, Record
 from labkit.records.spread import FRACTION_LIMIT
 from labkit.stats import Ratio
 
@@ -104,13 +104,13 @@ def figures(run: Run) -> dict[tuple[str, int | None], Estimate]:
     cell = _product(run)
     if cell:
         if not quality.noisy(cell.flags):
-            found[MATMUL, cell.n] = _estimate(cell.gflops)
+            found[MATMUL, cell.n] = cell.gflops.estimate
         found[FRACTION, cell.n] = cell.peak_fraction
     if run.roofline:
-        found[PEAK, None] = _estimate(run.roofline.peak.fp32_fma_gflops)
+        found[PEAK, None] = run.roofline.peak.fp32_fma_gflops.estimate
         dram = next((b for b in run.roofline.bandwidth if (b.level, b.pattern) == ("DRAM", "load")), None)
         if dram:
-            found[DRAM, None] = _estimate(dram.gbs)
+            found[DRAM, None] = dram.gbs.estimate
     return found
 
 
@@ -125,10 +125,6 @@ def _product(run: Run) -> Cell | None:
     return max(timed, key=lambda c: c.n, default=None)
 
 
-def _estimate(rate: Rate) -> Estimate:
-    return Estimate(value=rate.median, low=rate.low, high=rate.high)
-
-
 def judged(cpu: str, nodes: Mapping[int, Figures]) -> list[Kind]:
     """Each figure that enough nodes of a CPU model have, beside its median over them."""
     kinds = []
@@ -136,22 +132,14 @@ def judged(cpu: str, nodes: Mapping[int, Figures]) -> list[Kind]:
     for what, n in sorted(keys, key=lambda key: ([*UNITS].index(key[0]), key[1] or 0)):
         have = {i: found[what, n] for i, found in nodes.items() if (what, n) in found}
         if len(have) >= stats.FEWEST_TO_JUDGE:
-            middle = stats.middle([_bounded(e) for e in have.values()], FRACTION_LIMIT)
+            middle = stats.middle([e.bounded for e in have.values()], FRACTION_LIMIT)
             of = [
-                Node(run=i, figure=e, ratio=_as_estimate(r), outlier=stats.verdict(r, middle.allowed) != UNRESOLVED)
+                Node(run=i, figure=e, ratio=Estimate.of(r), outlier=stats.verdict(r, middle.allowed) != UNRESOLVED)
                 for i, e in have.items()
-                for r in [middle.ratio(_bounded(e))]
+                for r in [middle.ratio(e.bounded)]
             ]
             kinds.append(Kind(cpu=cpu, what=what, n=n, median=middle.value, allowed=middle.allowed, nodes=of))
     return kinds
-
-
-def _bounded(e: Estimate) -> stats.Bounded:
-    return e.value, e.low, e.high
-
-
-def _as_estimate(r: Ratio) -> Estimate:
-    return Estimate(value=r.value, low=r.low, high=r.high)
 
 
 def _outliers(runs: Sequence[Run], group: Sequence[int], kinds: Sequence[Kind]) -> list[Outlier]:
@@ -193,7 +181,7 @@ def changes(runs: Sequence[Run]) -> list[Change]:
     for before, after in (pair for own in by_node.values() for pair in pairwise(own)):
         old, new = figures(before), figures(after)
         for key in old.keys() & new.keys():
-            steps[key[0]].append((before, after, stats.over(_bounded(new[key]), _bounded(old[key]))))
+            steps[key[0]].append((before, after, stats.over(new[key].bounded, old[key].bounded)))
     found: dict[tuple[str, str], tuple[str, Ratio, tuple[str, ...]]] = {}  # by node and date
     for what in filter(steps.__contains__, UNITS):
         allowed = _usual([(after.manifest.created[:10], ratio) for _, after, ratio in steps[what]])
@@ -206,9 +194,7 @@ def changes(runs: Sequence[Run]) -> list[Change]:
     for (name, date), (what, ratio, also) in found.items():
         alike[date, what, ratio.value > 1, also].append((name, ratio))
     return [
-        Change(
-            nodes=sorted(name for name, _ in of), date=date, what=what, ratio=_as_estimate(of[0][1]), also=list(also)
-        )
+        Change(nodes=sorted(name for name, _ in of), date=date, what=what, ratio=Estimate.of(of[0][1]), also=list(also))
         for (date, what, _, also), of in sorted(alike.items())
     ]
 

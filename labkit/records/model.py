@@ -9,7 +9,7 @@ import msgspec
 from labkit.machine.blas import Blas
 from labkit.machine.caches import Cache
 from labkit.machine.hardware import Hardware, MachineIdentity
-from labkit.stats import IntervalKind, median_interval
+from labkit.stats import Bounded, IntervalKind, Ratio, median_interval
 
 Flag = Literal["preempted", "stolen", "second thread", "contended"]
 Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
@@ -47,6 +47,10 @@ class Rate(Record):
         low, high, kind = median_interval(values)
         return cls(median=median(values), best=max(values), low=low, high=high, interval=kind)
 
+    @property
+    def estimate(self) -> "Estimate":
+        return Estimate(value=self.median, low=self.low, high=self.high)
+
 
 class Estimate(Record):
     """A quantity with its 95 % interval."""
@@ -54,6 +58,14 @@ class Estimate(Record):
     value: Positive
     low: Positive
     high: Positive
+
+    @classmethod
+    def of(cls, ratio: Ratio) -> "Estimate":
+        return cls(value=ratio.value, low=ratio.low, high=ratio.high)
+
+    @property
+    def bounded(self) -> Bounded:
+        return self.value, self.low, self.high
 
 
 class Series(Record, omit_defaults=True):

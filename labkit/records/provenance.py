@@ -8,13 +8,13 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from labkit.machine.blas import Blas, loaded_blas
 from labkit.machine.cpus import cpu_facts
 from labkit.machine.hardware import Hardware, MachineIdentity, hardware, identity
-from labkit.machine.threads import ACCELERATE_VARIABLE, THREAD_VARIABLES, effective_threads
+from labkit.machine.threads import ACCELERATE_VARIABLE, THREAD_VARIABLES
 from labkit.records.model import Git, Manifest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -90,7 +90,6 @@ def command() -> list[str]:
 
 def manifest(experiment: str, seed: int, config: Mapping[str, object], observed: Observed) -> Manifest:
     """A manifest of this process, its outputs still to be filled in."""
-    blas = observed.blas
     return Manifest(
         experiment=experiment,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -99,7 +98,7 @@ def manifest(experiment: str, seed: int, config: Mapping[str, object], observed:
         config=dict(config),
         git=observed.git,
         versions=versions(),
-        blas=Blas(blas.library, blas.version, blas.kernel, effective_threads()),
+        blas=replace(observed.blas, threads=loaded_blas().threads),
         threads={name: os.environ.get(name) for name in (*THREAD_VARIABLES, ACCELERATE_VARIABLE)},
         hardware=observed.hardware,
         outputs={},

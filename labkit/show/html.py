@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import jinja2
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
@@ -24,7 +23,6 @@ from labkit.show.figures import bandwidth, history, ladder, limits, misses, perf
 from labkit.show.figures import comparison as comparison_figure
 from labkit.show.tables import Table
 
-# The kinds of sections whose pages link to each other, by the folder or file that a page names.
 # The picture of each answer: the first of these that the records can draw.
 PICTURES = (
     ("perf.png",),
@@ -32,19 +30,14 @@ PICTURES = (
     ("roofline.png", "limits.png"),
     ("misses.png", "perf.png"),
 )
+# The kinds of sections whose pages link to each other, by the folder or file that a page names.
 LINKED = {find.BENCH: "benchmark", find.ROOFLINE: "roofline", find.LADDER: "ladder", "repeat.md": "repeat"}
 # What is too wide scrolls by itself, by keyboard too.
 _SCROLLING = {
     name: f'<div class="scroll" role="group" tabindex="0" aria-label="{label}">\\g<0></div>'
     for name, label in (("table", "Table"), ("pre", "Code"))
 }
-_ENVIRONMENT = jinja2.Environment(
-    loader=jinja2.PackageLoader("labkit.show"),
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    autoescape=True,
-)
+_ENVIRONMENT = pages.templates(escape=True)
 
 
 @dataclass(frozen=True)

@@ -24,13 +24,19 @@ from labkit.show.text import method_name
 FMA_SETS = {"fma", "asimd", "neon"}
 LEAST_GROWN = 0.8  # of the peak of as many cores: clocks fall by a tenth or two where all cores are busy
 
-_TEMPLATES = jinja2.Environment(
-    loader=jinja2.PackageLoader("labkit.show"),
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    autoescape=False,
-)
+
+def templates(escape: bool) -> jinja2.Environment:
+    """The files of templates/; with `escape` what is filled in is text, and no markup of HTML."""
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("labkit.show"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=escape,
+    )
+
+
+_TEMPLATES = templates(escape=False)
 _TEMPLATES.filters.update({name: write for name, write in vars(numbers).items() if callable(write)})
 _TEMPLATES.globals.update(tables=page_tables, text=text, model=model, contention=contention)
 _TEMPLATES.globals.update(interval=interval, method_name=method_name, log=math.log)

@@ -97,7 +97,9 @@ def _packed() -> Iterator[Stream]:
                     yield _other(here, 1)
                 of_a = panel + FLOAT * (np.arange(MR) * KC + s)
                 # Vectors of B are whole lines, and each of its numbers counts; then one number of each row of A.
-                yield _together(here, numbers, of_a)
+                places = np.concatenate([here, of_a], axis=1).ravel()
+                tags = np.concatenate([numbers, np.full_like(of_a, NOWHERE)], axis=1).ravel()
+                yield places, np.zeros(places.size, np.int64), tags
                 tile = c + FLOAT * ((i0 + np.arange(MR)[:, None]) * N + j0 + np.arange(NR))
                 if k0:
                     yield _other(tile, 0)
@@ -106,12 +108,6 @@ def _packed() -> Iterator[Stream]:
 
 def _other(places: Longs, store: int) -> Stream:
     return places.ravel(), np.full(places.size, store), np.full(places.size, NOWHERE)
-
-
-def _together(of_b: Longs, numbers: Longs, of_a: Longs) -> Stream:
-    places = np.concatenate([of_b, of_a], axis=1)
-    tags = np.concatenate([numbers, np.full_like(of_a, NOWHERE)], axis=1)
-    return places.ravel(), np.zeros(places.size, np.int64), tags.ravel()
 
 
 STREAMS = {"naive": _naive, "i-k-j": _ikj, "blocked": _blocked, "packed": _packed}

@@ -28,6 +28,7 @@ LIMIT_SECONDS = 150.0
 MOST_AT_ONCE = 8
 # So many times of repetitions do not agree by chance; shorter sources are alike because there is one way to write them.
 LEAST_TIMES, LEAST_NODES, MOST_SOURCE_BYTES = 5, 60, 200_000
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 ENDED = "F2 the submission can be checked"
 
 Answer = Verdict | UserError
@@ -138,11 +139,6 @@ def _shape(source: bytes) -> str | None:
                 setattr(node, field, names.setdefault(name, str(len(names))))
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             node.value = ""
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and _is_docstring(body[0]):
-            del body[0]
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node) is not None:
+            del node.body[0]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest() if many >= LEAST_NODES else None
-
-
-def _is_docstring(node: ast.AST) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import os
+import re
 import tempfile
 import zipfile
 import zlib
@@ -25,6 +26,8 @@ MOST_BYTES_OF_TEXT = 1 << 20  # a page or a source has some 10 KiB
 MOST_MEMBERS, MOST_UNPACKED, MOST_RATIO = 2_000, 128 << 20, 100
 LEVELS, MOST_FOLDERS = 3, 300  # where learning platforms and zip programs put the folder
 LINK = 0o120000  # the kind of a member, in the upper half of its attributes
+# Keys of a peak, and of what is another quantity of it.
+PEAK, NO_RATE = re.compile("peak|pico|spitze|roof"), re.compile("gb|band|dram|fraction|percent|ghz|pct|ridge|cross")
 # What a record that cannot be judged ends in.
 UNUSABLE = (
     *(ArithmeticError, ValueError, TypeError, LookupError, AttributeError, RecursionError, MemoryError),
@@ -165,12 +168,9 @@ def _results(raw: bytes) -> tuple[tuple[Results, Analysis] | None, list[Timed], 
 def _peaks(value: Any) -> Iterator[float]:
     """Every number that a document calls a peak in GFLOPS."""
     for path, number in documents.facts(value):
-        where, numeric = " ".join(path), isinstance(number, int | float) and not isinstance(number, bool)
-        named = any(word in where for word in ("peak", "pico", "spitze", "roof"))
-        other = any(
-            word in where for word in ("gb", "band", "dram", "fraction", "percent", "ghz", "pct", "ridge", "cross")
-        )
-        if numeric and named and not other and 1 < number < 1e5:
+        where = " ".join(path)
+        named = PEAK.search(where) and not NO_RATE.search(where)
+        if named and documents.is_number(number) and 1 < number < 1e5:
             yield float(number)
 
 

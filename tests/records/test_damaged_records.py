@@ -115,7 +115,3 @@ def test_records_of_the_first_version_are_refused_in_one_line_that_says_what_to_
         assert str(error.value) == (
             f"{name} has the schema {schema}, of an older version: measure again, or restore it from git"
         )
-    (tmp_path / "manifest.json").write_bytes(io.encode(made_up.manifest()))
-    (tmp_path / "results.json").write_text('{"schema": "matmul-perf/1"}')
-    with pytest.raises(UserError, match="has the schema matmul-perf/1, of an older version: measure again"):
-        find.read_run(tmp_path)

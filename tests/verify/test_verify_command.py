@@ -10,7 +10,7 @@ import pytest
 import submitted_sources as sources
 
 from labkit.show import artifacts
-from labkit.verify import command, submission
+from labkit.verify import command
 from labkit.verify.calls import within
 from labkit.verify.command import Verdict
 from labkit.verify.outcome import Check
@@ -73,11 +73,6 @@ def test_an_empty_folder_is_a_submission_that_meets_nothing(tmp_path):
     verdict = command.verify(tmp_path)
     assert verdict.passed is False
     assert not [check for check in verdict.checks if check.passed]
-
-
-def test_a_checkout_is_taken_for_the_experiment_in_it(tmp_path):
-    handed_in.doctored(tmp_path / "experiments" / "03-matmul-perf")
-    assert submission.read(tmp_path).folder.name == "03-matmul-perf"
 
 
 def test_of_thirty_submissions_what_is_not_met_is_shown_and_the_count():
