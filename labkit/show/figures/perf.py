@@ -18,6 +18,7 @@ from labkit.show.canvas import Drawing, Label, Place, Point, Tags
 from labkit.show.styles import BLACK, COLOURS, GREY, Style
 
 ROOM_ABOVE_PEAK, ROOM_BELOW = 2.2, 2.5  # the axis goes on by these factors, for labels
+ROOM_ABOVE = 0.065  # at least this part of its height: less than the peak's label needs is of no use
 BEYOND_LEFT, BEYOND_RIGHT = 1.3, 1.12
 ARROW_AT = 1.35  # left of the largest size, so many times smaller
 LEGEND_COLUMNS = 18
@@ -136,7 +137,8 @@ def _set_axes(axes: Axes, runs: Sequence[Run]) -> None:
     # A crossover left of all sizes is named, and takes no room; one among them or beyond is drawn.
     shown = [*sizes, *(roof.crossover_n for roof in roofs if roof.crossover_n > sizes[0])]
     axes.set_xlim(sizes[0] / BEYOND_LEFT, max(shown) * BEYOND_RIGHT)
-    axes.set_ylim(lowest / ROOM_BELOW, max([*rates, *(roof.peak_gflops for roof in roofs)]) * ROOM_ABOVE_PEAK)
+    highest = max([*rates, *(roof.peak_gflops for roof in roofs)])
+    axes.set_ylim(lowest / ROOM_BELOW, highest * max(ROOM_ABOVE_PEAK, (highest / lowest) ** ROOM_ABOVE))
     canvas.size_ticks(axes, sizes)
     canvas.plain_numbers(axes.xaxis, axes.yaxis)
 
