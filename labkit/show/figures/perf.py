@@ -181,7 +181,7 @@ def _draw_roof(axes: Axes, run: Run, colour: str, tags: Tags, dashes: Dashes) ->
     limits = [
         (end, peak, "measured fp32 peak of one core", numbers.flops(peak)),
         (end, no_reuse, "limit of DRAM with no reuse (0.25 flop/byte)", numbers.flops(no_reuse)),
-        (max(left, star), peak, "the limit of DRAM meets the peak", f"N* = {star:.0f}"),
+        (max(left, star), peak, "the limit of DRAM meets the peak", f"N* = {numbers.significant(star, 2)}"),
         (left, start, "limit of DRAM, each matrix moved once", f"{numbers.significant(gbs)} GB/s × N/6 flop/byte"),
     ]
     table = "Limits" if alone else f"Limits: {run.name}"
@@ -220,7 +220,7 @@ def _name_limits(axes: Axes, run: Run) -> None:
         ]
         canvas.place(axes, says, places, ink, bbox=canvas.MASK, zorder=2.5)
     where = "" if star > left else ", left of this axis"
-    says = f"N* = {star:.0f}{where}: the limit of DRAM,\n{gbs} GB/s × N/6 flop/byte, meets the peak"
+    says = f"N* = {numbers.significant(star, 2)}{where}: the limit of DRAM,\n{gbs} GB/s × N/6 flop/byte, meets the peak"
     at, low = max(left, star), axes.get_ylim()[0]
     heights = [low * (peak / low) ** portion for portion in (0.55, 0.45, 0.65, 0.35, 0.25, 0.75, 0.15)]
     sides = ((6, "left"), (-6, "right")) if star < middle else ((-6, "right"), (6, "left"))
