@@ -4,6 +4,7 @@ It makes the environment that a command needs, and runs the command in it. The s
 parse on every Python, 2.7 too, so that one that is too old is told so: no annotations, no f-strings.
 """
 
+import json
 import os
 import re
 import shutil
@@ -95,9 +96,14 @@ def prepare(target):
 
 
 def fresh(stamp):
-    """Whether what an environment is made from is older than the stamp in it."""
+    """Whether an environment is whole, where it was made, and younger than what it is made from."""
     sources = ("pyproject.toml", "constraints.txt", "fleet/requirements.txt")
-    return os.path.exists(stamp) and os.path.getmtime(stamp) >= max(map(os.path.getmtime, sources))
+    environment = os.path.dirname(stamp)
+    if not (os.path.exists(stamp) and os.path.exists(program("python", environment))):
+        return False
+    with open(stamp) as file:  # of a folder that was moved or copied, programs would run the code where it was
+        made_here = file.read() == json.dumps(os.path.realpath(environment))
+    return made_here and os.path.getmtime(stamp) >= max(map(os.path.getmtime, sources))
 
 
 def install(target, what, stamp):
@@ -112,20 +118,24 @@ def install(target, what, stamp):
     environment = os.path.dirname(stamp)
     say("Installing what '" + target + "' needs into " + environment + " (once, a minute or so)")
     python = program("python", environment)
-    if not os.path.exists(python) or subprocess.call([python, "-c", ""], stderr=subprocess.DEVNULL):
-        subprocess.check_call([sys.executable, "-m", "venv", "--clear", environment])
+    whole = os.path.exists(python) and not subprocess.call([python, "-c", "import pip"], stderr=subprocess.DEVNULL)
+    if not whole and subprocess.call([sys.executable, "-m", "venv", "--clear", environment]):
+        end(environment + " could not be made, as said above: remove it, or look at this folder's permissions")
     # Without a wheel pip would compile: an hour, or an error of a hundred lines.
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"]
-    done = subprocess.run(pip + what, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(pip + what, stderr=subprocess.PIPE, text=True, errors="replace")
     missing = re.search(r"No matching distribution found for (\S+)", done.stderr)
-    if missing and not re.search("Retrying|Could not fetch URL", done.stderr):
+    offline = re.search("Retrying|Could not fetch URL", done.stderr)
+    if missing and not offline:
         return missing.group(1)
     sys.stderr.write(done.stderr)
     if done.returncode:
-        end("pip could not install what '" + target + "' needs, as said above")
+        why = ": it did not reach its package index (no network, or a proxy to set?)" if offline else ", as said above"
+        end("pip could not install what '" + target + "' needs" + why)
     # Matplotlib's list of fonts takes seconds to make: once here, and not in a run.
     subprocess.call([python, "-c", "import matplotlib.font_manager"], stderr=subprocess.DEVNULL)
-    open(stamp, "w").close()
+    with open(stamp, "w") as file:
+        file.write(json.dumps(os.path.realpath(environment)))
     return None
 
 
@@ -165,7 +175,7 @@ def end(line):
 
 def main(words):
     """Do what a target says; the exit status."""
-    os.chdir(os.path.dirname(os.path.abspath(__file__)))
+    os.chdir(os.path.dirname(os.path.realpath(__file__)))
     target, given = (words or ["help"])[0], words[1:]
     if target in ("help", "-h", "--help"):
         print("\n".join(name.ljust(12) + says for name, (_, says) in TARGETS.items()))

@@ -157,7 +157,7 @@ class Study:
 
 def _start(command: Sequence[str]) -> None:
     """Run a command to its end; a CalledProcessError if it fails, a KeyboardInterrupt if it was stopped."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode == INTERRUPTED or done.returncode < 0:
         raise KeyboardInterrupt
     done.check_returncode()

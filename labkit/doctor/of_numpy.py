@@ -98,7 +98,7 @@ def speed(facts: Facts, measured: Measured) -> Result:
             return Result("warning", f"{seen}: too slow for a BLAS", install(facts))
         return Result("unknown", f"{seen}; the peak is unknown: {measured.why_no_peak}")
     seen = f"{seen}: {rate / peak:.0%} of the core's peak of {peak:.3g}"
-    if rate > peak and has_matrix_unit(str(facts.blas)):
+    if rate > peak and "sse2" not in facts.flags and has_matrix_unit(str(facts.blas)):
         return Result("fine", f"{seen}: {facts.blas} uses {MATRIX_UNIT}")
     if rate / peak >= LEAST_FRACTION:
         return Result("fine", seen)

@@ -59,7 +59,7 @@ def has_matrix_unit(said: str) -> bool:
     said = said.lower()
     if _SME_KERNELS.search(said):
         return True
-    apple, other = re.search(r"\bapple m\d", said), re.search(r"blas(?!_num_threads)", said)
+    apple, other = re.search(r"\bapple (m\d|processor)", said), re.search(r"blas(?!_num_threads)", said)
     return ("intel" not in said or bool(apple)) if "accelerate" in said else bool(apple and not other)
 
 

@@ -6,7 +6,7 @@ import re
 import sys
 from pathlib import Path
 
-from labkit.machine.cpus import CPUS, cpu_facts, cpu_name, first_cpu
+from labkit.machine.cpus import CPUS, cpu_facts, cpu_name, emulated, first_cpu, machine
 from labkit.machine.system import ROOT, number, of_macos, sysctl, text, whole
 
 
@@ -15,6 +15,8 @@ def nominal_ghz(root: Path = ROOT, allowed: frozenset[int] | None = None) -> tup
 
     It is often not the clock that the core runs at.
     """
+    if translator := emulated(machine(root), root):
+        return None, f"{translator} translates instructions, and shows another CPU's clock or none"
     cpu = first_cpu(root, allowed)
     folder = root / CPUS / f"cpu{cpu}"
     named = re.search(r"@\s*(\d+(?:\.\d+)?)\s*GHz", cpu_name(root) or "", flags=re.ASCII)

@@ -126,11 +126,11 @@ def cpu_flags(root: Path = ROOT, allowed: frozenset[int] | None = None) -> froze
 
 
 def _flags_of_macos(root: Path) -> str:
-    """Of an Intel CPU all, with Linux's names for two of them; of Apple's those that matter to a product."""
-    listed = " ".join(sysctl(root, f"machdep.cpu.{name}") or "" for name in ("features", "leaf7_features"))
-    listed = listed.lower().replace("avx1.0", "avx").replace("sse4.", "sse4_")
+    """Of an Intel CPU, or Rosetta's, all with Linux's names for two; of Apple's those that matter to a product."""
+    listed = [sysctl(root, f"machdep.cpu.{name}") for name in ("features", "leaf7_features")]
     apple = (("asimd", "hw.optional.neon"), ("sme", "hw.optional.arm.FEAT_SME"))
-    return " ".join([listed, *(flag for flag, name in apple if sysctl(root, name) == "1")])
+    flags = filter(None, listed) if any(listed) else (flag for flag, name in apple if sysctl(root, name) == "1")
+    return " ".join(flags).lower().replace("avx1.0", "avx").replace("sse4.", "sse4_")
 
 
 def sve_bits(root: Path = ROOT) -> int | None:
@@ -168,6 +168,7 @@ def of_the_host(machine: str, root: Path = ROOT) -> bool:
 
 def emulated(machine: str, root: Path = ROOT) -> str | None:
     """What translates the instructions of a Python built for this machine (`x86_64`), if anything does."""
-    if sysctl(root, "sysctl.proc_translated") == "1":
+    name = cpu_name(root) or ""
+    if "VirtualApple" in name or sysctl(root, "sysctl.proc_translated") == "1":  # in a container, and on macOS
         return "Rosetta"
-    return "QEMU" if "TCG" in (cpu_name(root) or "") or of_the_host(machine, root) else None
+    return "QEMU" if "TCG" in name or of_the_host(machine, root) else None

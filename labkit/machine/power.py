@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -11,9 +12,9 @@ from labkit.machine.system import ROOT, number, of_macos, text
 def power(root: Path = ROOT) -> tuple[str | None, str | None]:
     """("AC" or "battery", why it is unknown)."""
     states: set[str | None] = set()
-    # pmset's first line is `Now drawing from 'AC Power'` or `'Battery Power'`, on a desktop Mac too.
-    said = of_macos(root, "pmset", "-g", "batt") or ""
-    states |= {"Full"} if "'AC Power'" in said else {"Discharging"} if "'Battery Power'" in said else set()
+    # pmset's first line is `Now drawing from 'AC Power'`, `'Battery Power'` or `'UPS Power'`, on a desktop Mac too.
+    said = re.match("Now drawing from '(AC|Battery|UPS) Power'", of_macos(root, "pmset", "-g", "batt") or "")
+    states |= {"Full" if said[1] == "AC" else "Discharging"} if said else set()
     for folder in (root / "sys/class/power_supply").glob("*"):
         if text(folder / "type") != "Battery":
             if number(folder / "online"):

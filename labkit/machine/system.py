@@ -59,7 +59,7 @@ def sysctl(root: Path, name: str) -> str | None:
 def printed(*command: str) -> str | None:
     """What a command prints; None if it prints nothing, fails or does not exist."""
     try:
-        said = subprocess.run(command, capture_output=True, text=True, check=False)
+        said = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     except OSError:
         return None
     return said.stdout.strip() or None if said.returncode == 0 else None

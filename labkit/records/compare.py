@@ -158,6 +158,8 @@ def _days(runs: Sequence[Run]) -> list[str]:
 def _remarks(run: Run) -> list[str]:
     quick, partial = run.results.protocol.quick, run.results.status == "partial"
     remarks = ["quick run"] if quick else ["partial: not everything was measured"] if partial else []
+    if not run.results.limits.bounds_matmul:
+        remarks.append("np.matmul may run on a matrix unit, above the FMA peak")
     remarks += [f"noisy: {'; '.join(run.analysis.noise)}"] if run.analysis.noise else []
     return remarks + (["its code had uncommitted changes"] if run.manifest.git.dirty else [])
 

@@ -45,7 +45,8 @@ def git_state(folder: Path = REPOSITORY) -> Git:
     """The commit and whether code differs from it; None with a reason outside a checkout."""
 
     def ask(*words: str) -> str:
-        return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+        said = subprocess.run(["git", *words], cwd=folder, capture_output=True, check=True).stdout
+        return os.fsdecode(said).strip()  # paths; on Windows git's are UTF-8, and what is text there is not
 
     try:
         commit = ask("rev-parse", "HEAD")

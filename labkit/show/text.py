@@ -41,6 +41,7 @@ EXPECTATIONS = {
     "einsum above": "a wider or faster core than the assignment assumes",
     "einsum below": "NumPy's own loop, without BLAS: the assignment assumes that einsum calls BLAS",
     "matmul above": "wider SIMD or a faster clock than the assignment assumes",
+    "matrix unit": "a matrix unit beside the core's vectors",
     "matmul below": "narrower SIMD, a slower clock or a busy core, but still a real BLAS",
 }
 
@@ -198,6 +199,8 @@ def _expected(analysis: Analysis) -> str:
 def expectation(e: Expectation) -> str:
     """Why a rate is inside, above or below what the assignment expects."""
     kind = "interpreted" if e.cell.method in PYTHON_METHODS else e.cell.method
+    if kind == "matmul" and e.cell.peak_fraction.low > 1 and not e.cell.invalid:
+        return EXPECTATIONS["matrix unit"]
     return EXPECTATIONS[e.alarm or ("inside" if e.verdict == "inside" else f"{kind} {e.verdict}")]
 
 

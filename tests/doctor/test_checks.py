@@ -234,8 +234,11 @@ def test_fp64_is_judged_by_half_of_the_peak_and_only_if_fp32_is_well():
 
 def test_above_the_peak_is_a_note_where_the_kernel_is_for_a_unit_beside_the_core():
     above = replace(FAST, gflops=1500.0)
-    assert "beside the core" in result("speed", replace(SOUND, blas=openblas("VORTEXM4")), above).seen
+    apple, accelerate = frozenset({"asimd", "sme"}), Blas("accelerate", None, None, None)
+    assert "beside the core" in result("speed", replace(SOUND, blas=openblas("VORTEXM4"), flags=apple), above).seen
+    assert "beside the core" in result("speed", replace(SOUND, blas=accelerate, flags=apple), above).seen
     assert "beside the core" not in result("speed", SOUND, above).seen
+    assert "beside the core" not in result("speed", replace(SOUND, blas=accelerate), above).seen  # a Mac of Intel
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,7 @@ def test_accelerate_is_known_though_macos_has_no_file_of_it(monkeypatch):
     ("said", "may"),
     [
         ("accelerate None None Apple M2", True),
+        ("unknown None None Apple processor", True),  # as early systems and virtual machines name it
         ("accelerate None None Intel(R) Core(TM) i7-9750H CPU @ 2.60GHz", False),
         ("accelerate", True),  # of an unknown CPU
         ("openblas 0.3.31 VORTEXM4 Apple M4 Pro", True),

@@ -5,7 +5,7 @@ import os
 import pytest
 from recorded import CPUS, files
 
-from labkit.machine import cpus, system
+from labkit.machine import clocks, cpus, system
 
 HYBRIDS = [  # the fast CPUs, the slow ones
     ("i7-1370p", {*range(12)}, {*range(12, 20)}),
@@ -122,6 +122,22 @@ def test_a_whole_machine_that_is_emulated_has_a_cpuinfo_of_its_own(tree):
     root = tree({"proc/cpuinfo": info, "machine": "x86_64"})
     assert cpus.emulated("x86_64", root) == "QEMU"
     assert (cpus.cpu_name(root), cpus.cpu_flags(root)) == ("QEMU TCG CPU version 2.5+", {"sse2", "avx"})
+
+
+ROSETTA = {
+    "sysctl": "hw.optional.neon: 1\nsysctl.proc_translated: 1\nhw.cpufrequency: 2400000000\n"
+    "machdep.cpu.features: FPU SSE SSE2 SSE4.1 SSE4.2\nmachdep.cpu.brand_string: Apple M1\n"
+}
+ROSETTA_IN_A_CONTAINER = {"proc/cpuinfo": "processor: 0\nmodel name: VirtualApple @ 2.50GHz\nflags: fpu sse2 sse4_2\n"}
+
+
+@pytest.mark.parametrize("files", [ROSETTA, ROSETTA_IN_A_CONTAINER])
+def test_what_rosetta_shows_is_a_translator_s_with_no_clock_of_its_own_and_no_flags_of_arm(tree, files):
+    root = tree(files)
+    assert cpus.emulated("x86_64", root) == "Rosetta"
+    assert clocks.nominal_ghz(root)[0] is None
+    assert "sse4_2" in cpus.cpu_flags(root)
+    assert "asimd" not in cpus.cpu_flags(root)
 
 
 def test_sve_has_the_length_that_the_system_sets_and_none_where_the_cpu_does_not_list_it(tree):

@@ -144,6 +144,15 @@ def test_a_mac_s_power_is_what_pmset_prints(seen, name, supply):
     assert (mac.power, "power" in mac.reasons) == (supply, supply is None)
 
 
+@pytest.mark.parametrize(
+    ("first", "supply", "then"),
+    [("AC", "AC", "80%; AC attached; not charging"), ("UPS", "battery", "87%; discharging; (no estimate)")],
+)
+def test_a_mac_that_holds_its_charge_is_on_the_mains_and_one_on_its_ups_is_not(seen, first, supply, then):
+    said = f"Now drawing from '{first} Power'\n -'Battery Power' (id=1)\t{then} present: true\n"
+    assert seen("apple-m5", {"pmset": said}).power == supply
+
+
 def test_the_machine_at_hand_can_be_described():
     here = hardware.hardware()
     assert here.short_name

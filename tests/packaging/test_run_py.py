@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -30,7 +31,8 @@ def lab(monkeypatch, tmp_path):
     `ran` are the commands that were run in place of run.py, with their thread variables."""
     run, found = load(), SimpleNamespace(installed=[], said={}, ran=[])
     for name in ("fleet/.venv", ".venv"):
-        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "bin").mkdir(parents=True)
+        (tmp_path / name / "bin/python").touch()
     for name in ("pyproject.toml", "constraints.txt", "fleet/requirements.txt"):
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (0, 0))
@@ -95,6 +97,24 @@ def test_an_environment_is_made_once_and_again_when_what_it_is_made_from_changes
     assert lab.installed[2:] == ["fleet/requirements.txt"]
 
 
+def test_an_environment_that_was_moved_or_has_lost_its_python_is_made_again(lab):
+    lab.give("bench")
+    Path(".venv").rename("moved")
+    Path(".venv").symlink_to("moved")
+    lab.give("bench")
+    assert lab.installed == [".[bench]"] * 2
+    os.remove(PYTHON)
+    lab.give("bench")
+    assert lab.installed == [".[bench]"] * 3
+
+
+def test_through_a_link_it_works_in_its_own_folder(tmp_path):
+    (tmp_path / "lab").symlink_to(REPOSITORY / "run.py")
+    probe = "import os, runpy, sys; sys.argv = ['lab']; runpy.run_path('lab')['main']([]); print(os.getcwd())"
+    done = subprocess.run([sys.executable, "-c", probe], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == str(REPOSITORY)
+
+
 def test_an_old_python_is_one_line_where_something_must_be_installed_and_no_hindrance_otherwise(lab, capsys):
     lab.give("bench")
     lab.run.OLDEST = (99, 0)
@@ -124,6 +144,7 @@ def test_without_a_network_pip_s_own_words_are_shown_and_no_wheel_is_called_miss
     assert lab.give("doctor") == 2
     said = capsys.readouterr().err
     assert "Retrying" in said
+    assert "did not reach its package index" in said.splitlines()[-1]
     assert "has no wheel" not in said
 
 

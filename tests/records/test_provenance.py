@@ -63,6 +63,17 @@ def test_a_clean_checkout_is_its_commit(committed):
     assert provenance.git_state(committed) == Git(commit=head, dirty=False)
 
 
+def test_a_folder_whose_name_the_system_s_text_lacks_is_a_checkout(committed):
+    """As on Windows, whose text is not in the encoding of git's paths."""
+    there = committed.rename(committed.with_name("\u00c1"))
+    probe = (
+        "import sys, pathlib; from labkit.records import provenance as p; print(p.git_state(pathlib.Path(sys.argv[1])))"
+    )
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run([sys.executable, "-c", probe, there], env=plain, capture_output=True, text=True, check=False)
+    assert "dirty=False" in done.stdout, done.stderr
+
+
 @pytest.mark.parametrize(
     "name", ["experiments/lab/README.md", "experiments/lab/results.json", "experiments/lab/new.png"]
 )

@@ -141,6 +141,15 @@ def test_perf_names_the_machine_the_crossover_and_what_its_markers_mean():
     assert not any(words in " ".join(said(perf.draw(RUNS["three sizes"]()))) for words in marked)
 
 
+@pytest.mark.parametrize("interpreted", [0.004, 0.0002, 0.00003])
+def test_the_peak_s_label_covers_no_curve_however_slow_the_interpreter_is(interpreted):
+    rates = {"naive": interpreted, "blocked": interpreted, "matmul": 80.0}
+    drawing = perf.draw([made_up.run(made_up.measurement((16, 32, 64, 128, 256, 512, 1024, 2048), gflops=rates))])
+    (label,) = (box for said, box in drawn_texts.drawn(drawing.figure) if "FMA peak" in said)
+    heights = [p.axes.transData.transform((p.x, p.y))[1] for p in drawing.points if p.tags]
+    assert not any(label.y0 - 5 < y < label.y1 + 5 for y in heights)
+
+
 def test_an_extrapolated_cell_is_hollow_a_noisy_one_pale_and_an_invalid_one_crossed_out():
     (axes,) = perf.draw([with_flags(made_up.run())]).figure.axes
     faces = {

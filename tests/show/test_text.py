@@ -8,9 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from labkit import comparison
+from labkit.ladder import derive as ladder_derive
 from labkit.records import derive
+from labkit.records.compare import compare
+from labkit.roofline.kernels import place
 from labkit.show import numbers, pages, text
-from labkit.show.figures import perf
+from labkit.show.figures import ladder, perf, roofline
 
 
 @pytest.mark.parametrize(
@@ -107,6 +111,23 @@ def test_a_product_on_a_matrix_unit_is_no_fault_and_the_page_says_why_it_stands_
     page = pages.matmul_page(run)
     assert page.index("matrix unit") < page.index("## The four answers")
     assert "**900 %** of the FMA peak: `np.matmul` reaches 900 GFLOPS, the core's vectors at most 100 GFLOPS" in page
-    assert "keeps a tile of C in registers" not in page
+    for says in (
+        "keeps a tile of C in registers",
+        "wider SIMD",
+        "where arithmetic is the limit",
+        "memory is the limit only",
+    ):
+        assert says not in page, says
     assert "matrix unit" not in pages.matmul_page(made_up.run())
-    assert any("matrix unit" in words for words, _ in drawn_texts.drawn(perf.draw([run]).figure))
+    assert "may run on a matrix unit" in comparison.page(compare([run, made_up.run()])).splitlines()[2]
+    measured = made_up.ladder_measurement()
+    measured.limits.bounds_matmul = False
+    climbed = ladder_derive.derive(measured)
+    assert "may use a matrix unit" in pages.ladder_page(climbed, made_up.manifest("03-speedup-ladder"))
+    core = made_up.roofline()
+    core.machine.blas, core.machine.cpu = "accelerate None None", "Apple M4 Pro"
+    kernels = place(core, run.results)
+    assert "bound every program that uses no matrix unit." in pages.roofline_page(core, made_up.manifest(), kernels)
+    for drawn in (perf.draw([run]), ladder.draw(climbed), roofline.draw(core, kernels)):
+        assert any("matrix unit" in words for words, _ in drawn_texts.drawn(drawn.figure)), drawn.title
+        assert drawn_texts.overlaps(drawn) == []

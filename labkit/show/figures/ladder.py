@@ -85,6 +85,9 @@ def _draw_steps(axes: Axes, ladder: Ladder, steps: Steps, beside: Steps) -> list
             before = rates[place - 1]
             axes.barh(place, rate - before, left=before, height=BAR, color=style.colour, zorder=3)
             axes.plot([before] * 2, [place - 1, place], color=GREY, lw=0.8, zorder=2)
+            if rung.name == "matmul" and not ladder.limits.bounds_matmul:
+                at = min(before, rate), place
+                canvas.note(axes, "may run on a matrix unit", at, (-8, 0), GREY, "right", bbox=canvas.MASK)
         axes.plot(rate, place, style.marker, color=style.colour, ms=6, zorder=4)
         told = numbers.times_interval(factor.ratio, factor.low, factor.high) if factor else ""
         part = numbers.fraction(cell.peak_fraction.value, 2)

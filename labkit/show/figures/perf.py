@@ -18,6 +18,7 @@ from labkit.show.canvas import Drawing, Label, Place, Point, Tags
 from labkit.show.styles import BLACK, COLOURS, GREY, Style
 
 ROOM_ABOVE_PEAK, ROOM_BELOW = 2.2, 2.5  # the axis goes on by these factors, for labels
+ROOM_ABOVE = 0.065  # at least this part of its height: less than the peak's label needs is of no use
 BEYOND_LEFT, BEYOND_RIGHT = 1.3, 1.12
 ARROW_AT = 1.35  # left of the largest size, so many times smaller
 LEGEND_COLUMNS = 18
@@ -136,7 +137,8 @@ def _set_axes(axes: Axes, runs: Sequence[Run]) -> None:
     # A crossover left of all sizes is named, and takes no room; one among them or beyond is drawn.
     shown = [*sizes, *(roof.crossover_n for roof in roofs if roof.crossover_n > sizes[0])]
     axes.set_xlim(sizes[0] / BEYOND_LEFT, max(shown) * BEYOND_RIGHT)
-    axes.set_ylim(lowest / ROOM_BELOW, max([*rates, *(roof.peak_gflops for roof in roofs)]) * ROOM_ABOVE_PEAK)
+    highest = max([*rates, *(roof.peak_gflops for roof in roofs)])
+    axes.set_ylim(lowest / ROOM_BELOW, highest * max(ROOM_ABOVE_PEAK, (highest / lowest) ** ROOM_ABOVE))
     canvas.size_ticks(axes, sizes)
     canvas.plain_numbers(axes.xaxis, axes.yaxis)
 
@@ -179,7 +181,7 @@ def _draw_roof(axes: Axes, run: Run, colour: str, tags: Tags, dashes: Dashes) ->
     limits = [
         (end, peak, "measured fp32 peak of one core", numbers.flops(peak)),
         (end, no_reuse, "limit of DRAM with no reuse (0.25 flop/byte)", numbers.flops(no_reuse)),
-        (max(left, star), peak, "the limit of DRAM meets the peak", f"N* = {star:.0f}"),
+        (max(left, star), peak, "the limit of DRAM meets the peak", f"N* = {numbers.significant(star, 2)}"),
         (left, start, "limit of DRAM, each matrix moved once", f"{numbers.significant(gbs)} GB/s × N/6 flop/byte"),
     ]
     table = "Limits" if alone else f"Limits: {run.name}"
@@ -218,7 +220,7 @@ def _name_limits(axes: Axes, run: Run) -> None:
         ]
         canvas.place(axes, says, places, ink, bbox=canvas.MASK, zorder=2.5)
     where = "" if star > left else ", left of this axis"
-    says = f"N* = {star:.0f}{where}: the limit of DRAM,\n{gbs} GB/s × N/6 flop/byte, meets the peak"
+    says = f"N* = {numbers.significant(star, 2)}{where}: the limit of DRAM,\n{gbs} GB/s × N/6 flop/byte, meets the peak"
     at, low = max(left, star), axes.get_ylim()[0]
     heights = [low * (peak / low) ** portion for portion in (0.55, 0.45, 0.65, 0.35, 0.25, 0.75, 0.15)]
     sides = ((6, "left"), (-6, "right")) if star < middle else ((-6, "right"), (6, "left"))

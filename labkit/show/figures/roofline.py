@@ -5,6 +5,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
+from labkit.machine.hardware import products_beside_the_core
 from labkit.records.model import Ridge, Roofline, Traffic
 from labkit.roofline.alone import PEAK
 from labkit.roofline.kernels import METHODS, Delivered, PlacedKernel, delivered, nearest_limit
@@ -51,6 +52,9 @@ def draw(roofline: Roofline, kernels: Sequence[PlacedKernel], traffic: Traffic |
             said = f"{styles.of_method(kernel.name).name} {_rate(kernel)}, {text.distance(kernel)}"
             at = canvas.around((kernel.intensity, kernel.gflops))
             canvas.place(axes, said, at, styles.of_method(kernel.name).colour, {"kernel": kernel.name})
+        elif kernel.name == "matmul" and products_beside_the_core(roofline.machine):
+            at = canvas.around((kernel.intensity, kernel.gflops))
+            canvas.place(axes, "may run on a matrix unit", at, GREY, {"kernel": kernel.name})
     if traffic and products:
         says = "dots: flop per byte that the level of that colour delivers;\ndotted: up to the nearest limit"
         canvas.place(axes, says, [((X_LOW, y), (8, 0), "left", "center") for y in KEY_HEIGHTS], GREY, linespacing=1.3)
