@@ -112,8 +112,9 @@ def install(target, what, stamp):
     environment = os.path.dirname(stamp)
     say("Installing what '" + target + "' needs into " + environment + " (once, a minute or so)")
     python = program("python", environment)
-    if not os.path.exists(python) or subprocess.call([python, "-c", ""], stderr=subprocess.DEVNULL):
-        subprocess.check_call([sys.executable, "-m", "venv", "--clear", environment])
+    usable = os.path.exists(python) and not subprocess.call([python, "-c", ""], stderr=subprocess.DEVNULL)
+    if not usable and subprocess.call([sys.executable, "-m", "venv", "--clear", environment]):
+        end("cannot make the environment " + environment + ", as said above")
     # Without a wheel pip would compile: an hour, or an error of a hundred lines.
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"]
     done = subprocess.run(pip + what, stderr=subprocess.PIPE, text=True)
