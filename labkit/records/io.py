@@ -86,7 +86,7 @@ def read(path: Path, kind: type[T], fix: str = "") -> T:
     try:
         return decode(contents(path), kind, path.name)
     except OSError as error:
-        raise UserError(f"{os_error(f'read {path.name}', error)}{fix}") from None
+        raise UserError(f"cannot read {path.name}: {error.strerror or error}{fix}") from None
     except UserError as error:
         raise UserError(f"{error}{fix if MEASURE_AGAIN not in str(error) else ''}") from None
 
