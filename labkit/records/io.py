@@ -19,7 +19,7 @@ import filelock
 import msgspec
 
 from labkit.errors import UserError, os_error
-from labkit.records.model import Record
+from labkit.records.model import Ladder, Record, Results, Roofline
 
 T = TypeVar("T", bound=Record)
 
@@ -145,8 +145,14 @@ def state_folder(output: Path) -> Path:
     return folder
 
 
-def check_writable(output: Path) -> None:
-    """A UserError now, rather than after the measurement, if the output cannot be written."""
+def check_writable(output: Path, kind: type[Record]) -> None:
+    """A UserError now, rather than after the measurement, if the output cannot be written or has another kind's record.
+
+    Two experiments leave files of the same names.
+    """
+    for name, other in ((RESULTS, Results), (RESULTS, Ladder), (KERNELS, Roofline)):
+        if other is not kind and read_if_there(output / name, other):
+            raise UserError(f"{named(output)} holds another experiment's {name}: choose another folder with --output")
     for folder, size in ((state_folder(output), SPARE_BYTES), (output, 0)):
         try:
             for left_by_a_kill in folder.glob(f"{_SPARE}*"):
