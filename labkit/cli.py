@@ -142,7 +142,7 @@ COMMANDS = {
         (
             folders("a folder or a zip with results.json"),
             ("--output", {"type": Path, "help": "a file (default: standard output)"}),
-            ("--weights", {"type": Path, "help": 'a JSON file of points by demand: {"A": 2, "A5": 5}'}),
+            ("--weights", {"type": Path, "help": 'points by demand, for --format, in a JSON file: {"A": 2, "A5": 5}'}),
             flag("--watch", "check again whenever a file changes"),
         ),
         (JSON, MARKDOWN, ("--format", {"choices": GRADERS, "metavar": "FORMAT", "help": ", ".join(GRADERS)})),
@@ -150,7 +150,7 @@ COMMANDS = {
     ),
     "compare": Command(
         "labkit.comparison:run",
-        "Compare results: of machines, Pythons, NumPy builds or commits, or of a fleet of nodes.",
+        "Compare results of machines, Pythons, NumPy builds or commits. Of a fleet it finds the slow nodes.",
         "laptop/ desktop/ --output comparison/",
         (
             folders("a folder with results.json, or of such"),

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     """
     found = gather(args.folders, since=args.since)
     if len(found) < 2:
-        raise UserError("labkit compare takes two results or more: name another folder")
+        raise UserError("compare takes two results or more: name another folder")
     newest = list({run.name: run for run in found}.values()) if args.since else found
     record = compare(newest, found if args.since else ())
     if args.csv and not record.fleet:
@@ -61,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
         with io.locked(args.output):
             drawn = canvas.png(figure.draw(record))
             io.write_all(args.output, {RECORD: encoded, FIGURE: drawn, PAGE: page(record, FIGURE).encode()})
+        print(f"In {args.output}: {PAGE}, {FIGURE}, {RECORD}", file=sys.stderr)
     forms = {
         "json": lambda: encoded.decode(),
         "markdown": lambda: page(record),

@@ -17,6 +17,7 @@ _HINTS = {
     errno.EPERM: _FOLDER,
     errno.ENOTDIR: _FILE,
     errno.EEXIST: _FILE,
+    errno.ENOENT: "make the folder that is missing",
     errno.EISDIR: "a folder is where a file is needed: move it away",
 }
 

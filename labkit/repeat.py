@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
             record = io.read(output / io.REPEAT, Repeat, io.MEASURE_AGAIN)
         else:
             count, pythons = _asked(args.runs, args.pythons)
-            io.check_writable(output)
+            io.check_writable(output, Results)
             study = Study(output, pythons)
             try:
                 runs = study.under_each(pythons, count) if pythons else study.here(count)

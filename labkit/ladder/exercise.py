@@ -4,6 +4,7 @@ import contextlib
 import sys
 from dataclasses import replace
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 
 from labkit.errors import UserError
@@ -23,9 +24,14 @@ def begin(folder: Path) -> None:
     there = next((step.name for step in steps if (folder / step.name).exists()), None)
     if there:
         raise UserError(f"{there} is there already: name another folder with --start, or move it away")
-    folder.mkdir(parents=True, exist_ok=True)
-    for step in steps:
-        (folder / step.name).write_text(step.read_text("utf-8"), "utf-8")
+    if not find_spec("numba"):
+        raise ModuleNotFoundError(name="numba")  # now, rather than when a file is run
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for step in steps:
+            (folder / step.name).write_text(step.read_text("utf-8"), "utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write into {folder}: {error.strerror}; name another folder with --start") from None
     print(f"Written: {numbers.listed([step.name for step in steps])}.")
     print(f"Read the first one, write down what you expect, change it, and run it: python {folder / steps[0].name}")
     print(f"When all are done, see expected beside measured factors: labkit ladder --mine {folder}/*.py")

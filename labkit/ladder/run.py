@@ -26,7 +26,7 @@ from labkit.measure.core_probe import CoreProbe, readings_of
 from labkit.measure.runner import Job, Runner
 from labkit.measure.schedule import Key, Requirement
 from labkit.records import find, io, provenance
-from labkit.records.model import LadderMeasurement, LadderRung, Rate
+from labkit.records.model import Ladder, LadderMeasurement, LadderRung, Rate
 from labkit.roofline.codegen import host_target
 from labkit.roofline.cores import usable_cpus
 from labkit.roofline.obtain import obtain
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"Drawn again: {', '.join(_draw(output))}")
             return 0
         sizes = parse_sizes(arguments.sizes)
-        io.check_writable(output)
+        io.check_writable(output, Ladder)
         threads.check_effective_threads()
         screen = Screen(["rung", *map(str, sizes)])
         try:

@@ -41,7 +41,7 @@ PILOT_N, PILOT_CALLS = 32, 5
 def run(benchmark: Benchmark, request: Request, output: Path, fresh: bool) -> int:
     """Measure what is asked for into `output`; the exit status."""
     with io.locked(output):
-        io.check_writable(output)
+        io.check_writable(output, Results)
         threads.check_effective_threads()
         started = BenchmarkRun(benchmark, request, output)
         try:

@@ -4,6 +4,7 @@ import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TypeVar
 
@@ -52,7 +53,7 @@ def locate(folder: Path) -> Path:
 def read_run(folder: Path, name: str = "") -> Run:
     """The result in a folder; a UserError that names the folder if it cannot be read."""
     try:
-        results = io.read(folder / io.RESULTS, Results)
+        results = io.read(folder / io.RESULTS, Results, "name folders that bench.py left")
         manifest = io.read(folder / io.MANIFEST, Manifest)
     except UserError as error:
         raise UserError(f"{folder}: {error}") from None
@@ -75,9 +76,9 @@ def gather(folders: Sequence[Path], labels: Sequence[str] = (), since: str = "")
     """The results in these folders, each named by its label or the last part of its path in which they differ.
 
     A folder of folders stands for all results in it, and one of dated results for the newest, or for all from the date
-    `since` on, which have one name.
+    `since` on, which have one name. A UserError names all that cannot be read.
     """
-    if since and not _DATED.match(since):
+    if since and not _is_date(since):
         raise UserError(f"{printable(since)} is no date: name one like 2026-01-31")
     below = [one for folder in folders for one in _results_in(folder, since) or [(folder, [folder])]]
     found = [(of, dated) for of, dated in below if dated]
@@ -86,7 +87,22 @@ def gather(folders: Sequence[Path], labels: Sequence[str] = (), since: str = "")
     if labels and (len(labels) != len(found) or len(set(labels)) != len(labels)):
         raise UserError(f"{len(found)} folders need as many labels, no two the same: repeat --label, or leave it out")
     names = labels or (_folder_names([of for of, _ in found]) if sum(len(dated) for _, dated in found) > 1 else [""])
-    return [read_run(locate(path), name) for (_, dated), name in zip(found, names, strict=True) for path in dated]
+    runs: list[Run] = []
+    unread: list[str] = []
+    for path, name in ((path, name) for (_, dated), name in zip(found, names, strict=True) for path in dated):
+        try:
+            runs.append(read_run(locate(path), name))
+        except UserError as error:
+            unread.append(str(error))
+    if unread:
+        raise UserError("; ".join(dict.fromkeys(unread)))
+    return runs
+
+
+def _is_date(word: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return bool(_DATED.match(word) and date.fromisoformat(word[:10]))
+    return False
 
 
 def _results_in(folder: Path, since: str, levels: int = 2) -> list[tuple[Path, list[Path]]]:

@@ -19,7 +19,7 @@ import filelock
 import msgspec
 
 from labkit.errors import UserError, os_error
-from labkit.records.model import Record
+from labkit.records.model import Ladder, Record, Results, Roofline
 
 T = TypeVar("T", bound=Record)
 
@@ -86,7 +86,7 @@ def read(path: Path, kind: type[T], fix: str = "") -> T:
     try:
         return decode(contents(path), kind, path.name)
     except OSError as error:
-        raise UserError(f"{os_error(f'read {path.name}', error)}{fix}") from None
+        raise UserError(f"cannot read {path.name}: {error.strerror or error}{fix}") from None
     except UserError as error:
         raise UserError(f"{error}{fix if MEASURE_AGAIN not in str(error) else ''}") from None
 
@@ -145,8 +145,14 @@ def state_folder(output: Path) -> Path:
     return folder
 
 
-def check_writable(output: Path) -> None:
-    """A UserError now, rather than after the measurement, if the output cannot be written."""
+def check_writable(output: Path, kind: type[Record]) -> None:
+    """A UserError now, rather than after the measurement, if the output cannot be written or has another kind's record.
+
+    Two experiments leave files of the same names.
+    """
+    for name, other in ((RESULTS, Results), (RESULTS, Ladder), (KERNELS, Roofline)):
+        if other is not kind and read_if_there(output / name, other):
+            raise UserError(f"{named(output)} holds another experiment's {name}: choose another folder with --output")
     for folder, size in ((state_folder(output), SPARE_BYTES), (output, 0)):
         try:
             for left_by_a_kill in folder.glob(f"{_SPARE}*"):

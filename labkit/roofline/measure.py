@@ -50,7 +50,7 @@ def _rounds() -> ModuleType:
 def _measure(output: Path) -> None:
     """Measure, record, draw. A UserError if the record itself shows that it is wrong: it is then not used."""
     rounds = _rounds()
-    io.check_writable(output)
+    io.check_writable(output, Roofline)
     threads.check_effective_threads()
     screen, observed = Screen([]), provenance.observe()
     roofline: Roofline = rounds.measure(observed, screen)

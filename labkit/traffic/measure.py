@@ -12,7 +12,7 @@ from labkit.ladder.rungs import uncut
 from labkit.machine.caches import caches
 from labkit.matmul.declare import parse_sizes
 from labkit.records import find, io, provenance
-from labkit.records.model import CacheShape, KernelTraffic, Traffic
+from labkit.records.model import CacheShape, KernelTraffic, Roofline, Traffic
 from labkit.roofline.codegen import host_target
 from labkit.show.screen import Screen
 from labkit.traffic import called, counters, maps, valgrind
@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     output: Path = arguments.output or find.experiment(find.ROOFLINE)
     sizes = parse_sizes(arguments.sizes)
     with io.locked(output):
-        io.check_writable(output)
+        io.check_writable(output, Roofline)
         screen = Screen([])
         screen.start()
         try:

@@ -26,7 +26,7 @@ from labkit.verify.outcome import Check
 # Reading and deriving takes seconds, the worker within has 90 s.
 LIMIT_SECONDS = 150.0
 MOST_AT_ONCE = 8
-# So many times of repetitions do not agree by chance; shorter sources are alike because there is one way to write them.
+# So many sample times do not agree by chance; shorter sources are alike because there is one way to write them.
 LEAST_TIMES, LEAST_NODES, MOST_SOURCE_BYTES = 5, 60, 200_000
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 ENDED = "F2 the submission can be checked"
@@ -90,7 +90,7 @@ def missed(found: Sequence[Verdict]) -> list[tuple[str, int]]:
 
 
 def alike(folders: Sequence[Path]) -> Iterator[str]:
-    """What to ask about: the same times of repetitions, or the same source but for names and comments."""
+    """What to ask about: the same sample times, or the same source but for names and comments."""
     marks: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
     for folder in folders:
         with contextlib.suppress(UserError, *submission.UNUSABLE):
@@ -106,7 +106,7 @@ def _marks(folder: Path) -> Iterator[tuple[str, str]]:
     place = submission.inner(folder)
     raw = submission.read_file(place / "results.json", place)
     for times in _series(documents.document(raw)):
-        yield "the same times of repetitions", hashlib.sha256(repr(times).encode()).hexdigest()
+        yield "the same sample times", hashlib.sha256(repr(times).encode()).hexdigest()
     source = submission.read_file(place / "bench.py", place)
     if len(source) < MOST_SOURCE_BYTES and (shape := _shape(source)):
         yield "the same source but for names and comments", shape

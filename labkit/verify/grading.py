@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -53,7 +54,10 @@ def read_weights(path: Path) -> Weights:
     try:
         weights = msgspec.json.decode(contents(path), type=dict[str, float])
     except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f'{path.name} has no weights such as {{"A": 2, "E": 0.5}}: {error}') from None
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f'{path.name} has no weights such as {{"A": 2, "E": 0.5}}: {why}') from None
+    if wrong := [name for name in weights if not re.fullmatch(r"[A-G]\d?", name)]:
+        raise UserError(f"{path.name} has points for {printable(wrong[0])}: name demands as docs/assignment.md does")
     if any(not 0 <= weight < float("inf") for weight in weights.values()):
         raise UserError(f"{path.name} has a weight below 0: leave it out, or write 0")
     return weights

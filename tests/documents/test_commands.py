@@ -10,7 +10,7 @@ DOCUMENTS = sorted((small_checkout.REPOSITORY / "docs").glob("*.md"))
 # Instead of a command that makes environments, compiles for long or is a test itself: one that does the rest of it.
 INSTEAD = {
     "make ladder": "make ladder ARGS=--redraw",
-    'make ladder ARGS="--mine my-ladder/*.py --output my-trial"': "make ladder ARGS=--redraw",
+    'make ladder ARGS="--mine my-ladder/*.py --output my-ladder"': "make ladder ARGS=--redraw",
     "make rivals": "make --dry-run rivals",
     "make repeat": "make repeat ARGS=--redraw",
     'make repeat ARGS="--runs 6 --pythons 3.11,3.12"': "make repeat ARGS=--redraw",

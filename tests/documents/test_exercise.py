@@ -56,6 +56,18 @@ def test_work_is_not_written_over(folder):
         exercise.begin(folder)
 
 
+def test_a_file_in_place_of_the_folder_and_a_python_without_numba_are_said_before_anything_is_written(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="--start"):
+        exercise.begin(tmp_path / "file")
+    monkeypatch.setattr(exercise, "find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError):
+        exercise.begin(tmp_path / "mine")
+    assert not (tmp_path / "mine").exists()
+
+
 def test_a_file_that_is_run_asks_for_the_factor_first_and_then_tells_both(folder):
     def run():
         command = [sys.executable, folder / "step3_rows.py"]

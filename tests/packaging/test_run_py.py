@@ -50,7 +50,6 @@ def lab(monkeypatch, tmp_path):
     monkeypatch.setattr(run, "__file__", str(tmp_path / "run.py"))
     monkeypatch.setattr(run.subprocess, "run", pip)
     monkeypatch.setattr(run.subprocess, "call", lambda *_, **__: 0)
-    monkeypatch.setattr(run.subprocess, "check_call", lambda *_: 0)
     monkeypatch.setattr(run.os, "execv", execute)
     for name in run.THREADS:
         monkeypatch.setenv(name, "3")
@@ -146,6 +145,13 @@ def test_without_a_network_pip_s_own_words_are_shown_and_no_wheel_is_called_miss
     assert "Retrying" in said
     assert "did not reach its package index" in said.splitlines()[-1]
     assert "has no wheel" not in said
+
+
+def test_an_environment_that_cannot_be_made_is_one_line(lab, monkeypatch, capsys):
+    monkeypatch.setattr(lab.run.subprocess, "call", lambda command, **_: int("venv" in command))
+    assert lab.give("bench") == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("run.py: cannot make the environment .venv")
+    assert not lab.installed
 
 
 def test_an_unknown_target_is_one_line_that_leads_to_the_list(lab, capsys):

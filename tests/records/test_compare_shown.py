@@ -139,6 +139,14 @@ def test_one_result_or_one_that_cannot_be_read_is_an_error_that_names_it(folders
         command(folders[:1])
     with pytest.raises(UserError, match=r"none: cannot read results\.json"):
         command([folders[0], tmp_path / "none"])
+    with pytest.raises(UserError, match=r"none: .*; .*nor this: cannot read results\.json"):
+        command([*folders, tmp_path / "none", tmp_path / "nor this"])
+
+
+@pytest.mark.parametrize("word", ["tomorrow", "2026-13-01", "20260131"])
+def test_what_is_no_date_is_refused(folders, word):
+    with pytest.raises(UserError, match="is no date"):
+        command(folders, since=word)
 
 
 # --- a fleet -----------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from labkit.errors import UserError
 from labkit.machine.hardware import identity
 from labkit.records import find, io
 from labkit.records.find import BENCH, LADDER, ROOFLINE
+from labkit.records.model import Ladder, Results, Roofline
 
 
 def who(manifest=None):
@@ -54,6 +55,14 @@ def test_a_folder_without_a_valid_result_is_named(tmp_path):
     (folder / "manifest.json").unlink()
     with pytest.raises(UserError, match=r"half: cannot read manifest\.json"):
         find.read_run(folder)
+
+
+def test_a_run_does_not_write_over_another_experiment_s_record(tmp_path):
+    folder = made_up.write(tmp_path)
+    io.check_writable(folder, Results)
+    for kind in (Ladder, Roofline):
+        with pytest.raises(UserError, match=r"another experiment's results\.json.*--output"):
+            io.check_writable(folder, kind)
 
 
 @pytest.mark.parametrize(("made", "taken"), [(made_up.manifest, True), (another_cpu, False), (another_numpy, False)])

@@ -125,7 +125,7 @@ def test_a_written_file_is_on_the_disk_before_it_takes_the_old_one_s_name(output
 def test_a_disk_that_cannot_be_written_is_found_before_measuring(output, monkeypatch, code, says):
     monkeypatch.setattr(io.tempfile, "NamedTemporaryFile", refuse(code))
     with pytest.raises(UserError, match=rf"cannot write into \.state: {says}") as error:
-        io.check_writable(output)
+        io.check_writable(output, Results)
     assert one_line(str(error.value))
     assert str(output) not in str(error.value)
 
@@ -134,7 +134,7 @@ def test_a_disk_that_cannot_be_written_is_found_before_measuring(output, monkeyp
 def test_a_full_disk_is_found_by_writing_and_not_only_by_making_a_file(output, monkeypatch):
     monkeypatch.setattr(io.tempfile, "NamedTemporaryFile", lambda **_: streams.FileIO("/dev/full", "w"))
     with pytest.raises(UserError, match="No space left on device; free some space"):
-        io.check_writable(output)
+        io.check_writable(output, Results)
 
 
 def test_room_for_a_run_is_tried_and_nothing_is_left_of_the_trial_nor_of_one_that_was_killed(output, monkeypatch):
@@ -147,7 +147,7 @@ def test_room_for_a_run_is_tried_and_nothing_is_left_of_the_trial_nor_of_one_tha
 
     monkeypatch.setattr(io.tempfile, "NamedTemporaryFile", spy)
     io.state_folder(output).joinpath(".spare.killed").write_bytes(b"left")
-    io.check_writable(output)
+    io.check_writable(output, Results)
     assert asked == {output / io.STATE: io.SPARE_BYTES, output: 0}
     assert io.SPARE_BYTES >= 1 << 20
     assert contents(output) == OLD

@@ -73,7 +73,7 @@ def test_junit_and_the_spreadsheet_hold_every_check_and_no_formula():
     assert [row[check.name] for check in CHECKS] == ["met", "not met", "unknown"]
 
 
-@pytest.mark.parametrize("text", ["[]", "{", '{"A": "x"}', '{"A": -1}'])
+@pytest.mark.parametrize("text", ["[]", "{", '{"A": "x"}', '{"A": -1}', '{"Z9": 1}'])
 def test_weights_that_are_none_are_said_to_be(text, tmp_path):
     (tmp_path / "weights.json").write_text(text)
     with pytest.raises(UserError, match=r"weights\.json"):
@@ -109,7 +109,7 @@ def test_the_same_times_and_the_same_source_under_other_names_are_pointed_out(tm
     assert any("the same source" in line for line in said)
     said = list(course.alike([a, c]))
     assert len(said) == 1
-    assert "the same times" in said[0]
+    assert "the same sample times" in said[0]
 
 
 @pytest.mark.parametrize("installed", [True, False])

@@ -3,6 +3,8 @@
 To change: cut the loops over k and j into blocks, so that a block of B is used for every row before the next is read.
 Why: a row of A needs all of B, and B may be larger than a cache.
 Hint: two more loops outside, `for k0 in range(0, K, BLOCK)` and the same for j. The last block may be smaller.
+Let the innermost loop start at 0, over parts of rows, `out[i, j0 : j0 + BLOCK]` and `B[k, j0 : j0 + BLOCK]`: where it
+starts at j0, Numba makes no SIMD of it.
 """
 
 from numba import njit

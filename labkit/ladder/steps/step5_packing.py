@@ -3,7 +3,7 @@
 To change: copy a block of B into an array of its own, whose rows follow each other, and multiply from there.
 Why: the rows of a block lie far apart in B. Copied, they share pages and do not fall into the same places of a cache.
 Hint: start from your fourth step; `packed = np.empty((BLOCK, BLOCK), np.float32)` outside of all loops. A copy is
-used once for each row of A.
+used once for each row of A. As in your second step, take `out[i, j0 : j0 + BLOCK]` before the innermost loop.
 """
 
 import numpy as np
