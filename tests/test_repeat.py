@@ -165,7 +165,7 @@ def test_five_runs_unless_said_otherwise_and_the_six_that_a_verdict_between_pyth
 
 
 def test_all_stands_for_the_pythons_of_the_noxfile_and_those_missing_are_left_out(study, nox, monkeypatch, tmp_path):
-    assert repeat._asked(None, " all ") == (6, ["3.11", "3.12", "3.13", "3.14"])
+    assert repeat._asked(None, " all ") == (6, ["3.11", "3.12", "3.13", "3.14", "3.15"])
     (tmp_path / "noxfile.py").write_text('PYTHONS = ["3.9", "3.11", "3.12"]')
     monkeypatch.setattr(repeat, "NOXFILE", tmp_path / "noxfile.py")
     record = study(pythons="all")

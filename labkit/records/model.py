@@ -1,6 +1,8 @@
 """The shapes of every JSON file: samples and metadata, and beside them what `derive` made of them."""
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import add
 from statistics import median
 from typing import Annotated, Any, Literal
 
@@ -116,7 +118,8 @@ class Series(Record, omit_defaults=True):
     @property
     def total_seconds(self) -> float:
         """Wall time in timed calls."""
-        return sum(s * calls for s, calls in zip(self.seconds, self.calls, strict=True))
+        # Not by sum(), which rounds otherwise from Python 3.12 on: a record is derived again under any Python.
+        return reduce(add, (s * calls for s, calls in zip(self.seconds, self.calls, strict=True)), 0.0)
 
 
 class Readings(Record):

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import venv
+from importlib.metadata import version
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -16,7 +17,7 @@ from labkit.doctor import bundle
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONSTRAINTS = REPOSITORY / "constraints.txt"
-NEWEST = next(line for line in CONSTRAINTS.read_text().splitlines() if line.startswith("numpy=="))
+NEWEST = f"numpy=={version('numpy')}"  # that of constraints.txt
 NUMPYS = ["numpy==1.26.4", NEWEST] if sys.version_info < (3, 13) else [NEWEST]
 
 

@@ -95,7 +95,7 @@ def _draw_cell(
         axes.plot(at[chosen], y[chosen], style.marker, mec=edge, mfc=face, ms=3.4, mew=0.4, lw=0, zorder=2)
     levels = np.linspace(*axes.get_ylim(), STEPS)
     every = _density(levels, rates)
-    width = (DENSITY_TO - DENSITY_FROM) / every.max()
+    width = (DENSITY_TO - DENSITY_FROM) / np.max(every)
     for density, face in ((every, styles.pale(style.colour)), (_density(levels, rates[alone]), style.colour)):
         left = place + DENSITY_FROM
         axes.fill_betweenx(levels, left, left + width * np.minimum(density, every), color=face, lw=0, zorder=2)
