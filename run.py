@@ -120,7 +120,7 @@ def install(target, what, stamp):
     python = program("python", environment)
     whole = os.path.exists(python) and not subprocess.call([python, "-c", "import pip"], stderr=subprocess.DEVNULL)
     if not whole and subprocess.call([sys.executable, "-m", "venv", "--clear", environment]):
-        end(environment + " could not be made, as said above: remove it, or look at this folder's permissions")
+        end("cannot make the environment " + environment + ": remove it, or look at this folder's permissions")
     # Without a wheel pip would compile: an hour, or an error of a hundred lines.
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"]
     done = subprocess.run(pip + what, stderr=subprocess.PIPE, text=True, errors="replace")
