@@ -63,21 +63,23 @@ def decode(raw: bytes, kind: type[T], name: str) -> T:
         )
     except (ValueError, RecursionError, OverflowError) as error:
         why = " ".join(str(error).split())  # on one line, whatever text of the file it quotes
-    older = _older_schema(raw, kind)
-    if older:
-        raise UserError(f"{name} has the schema {older}, of an older version: {MEASURE_AGAIN}")
+    other, wanted = _other_schema(raw, kind)
+    if other.partition("/")[0] == wanted.partition("/")[0] != "":
+        raise UserError(f"{name} has the schema {other}, of an older version: {MEASURE_AGAIN}")
+    if other:
+        raise UserError(f"{name} has the schema {other}, and {wanted} is needed")
     raise UserError(f"{name} is not a valid {kind.__name__.lower()} record: {why}")
 
 
-def _older_schema(raw: bytes, kind: type[Record]) -> str | None:
-    """The schema that the file states, where it is another than this kind has."""
+def _other_schema(raw: bytes, kind: type[Record]) -> tuple[str, str]:
+    """(the schema that the file states, where it is another than this kind has, else nothing; that of this kind)."""
     wanted = msgspec.json.schema(kind)["$defs"][kind.__name__]["properties"].get("schema", {}).get("enum", [])
     try:
         said = msgspec.json.decode(raw, type=dict[str, object]).get("schema")
     except (ValueError, RecursionError):
-        return None
+        return "", ""
     known = wanted and isinstance(said, str) and re.fullmatch(r"[a-z-]+/\d+", said)
-    return said if known and said not in wanted else None  # type: ignore[return-value]  # a str where it is known
+    return (str(said), wanted[0]) if known and said not in wanted else ("", "")
 
 
 def read(path: Path, kind: type[T], fix: str = "") -> T:

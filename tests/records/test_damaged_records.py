@@ -115,3 +115,6 @@ def test_records_of_the_first_version_are_refused_in_one_line_that_says_what_to_
         assert str(error.value) == (
             f"{name} has the schema {schema}, of an older version: measure again, or restore it from git"
         )
+    (tmp_path / "results.json").write_text(json.dumps({"schema": "ladder/2"}))
+    with pytest.raises(UserError, match="has the schema ladder/2, and matmul-perf/2 is needed; run it"):
+        io.read(tmp_path / "results.json", Results, fix="run it")
